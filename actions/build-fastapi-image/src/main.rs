@@ -1,0 +1,2 @@
+//! build-fastapi-image.
+fn main() {}

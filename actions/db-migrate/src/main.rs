@@ -1,0 +1,2 @@
+//! db-migrate.
+fn main() {}

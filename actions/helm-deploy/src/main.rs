@@ -1,0 +1,2 @@
+//! helm-deploy.
+fn main() {}

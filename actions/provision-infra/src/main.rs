@@ -1,0 +1,2 @@
+//! provision-infra.
+fn main() {}

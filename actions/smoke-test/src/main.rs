@@ -1,0 +1,2 @@
+//! smoke-test.
+fn main() {}

@@ -1,0 +1,2 @@
+//! The end-to-end run.
+fn main() {}
