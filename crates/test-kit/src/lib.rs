@@ -1,1 +1,10 @@
-//! test-kit.
+//! What the tests of several rooms share; never a dependency of what we ship.
+
+#![allow(
+    clippy::expect_used,
+    reason = "a test ends with the reason when its own preparation fails"
+)]
+
+mod step;
+
+pub use step::{Finished, Step};
