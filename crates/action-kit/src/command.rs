@@ -141,7 +141,7 @@ impl Command {
             .to_std()
             .output()
             .map_err(|source| self.not_started(source))?;
-        self.finish(output)
+        self.finish(&output)
     }
 
     /// Runs the program to its end; it is killed when the future is dropped.
@@ -153,7 +153,7 @@ impl Command {
             .output()
             .await
             .map_err(|source| self.not_started(source))?;
-        self.finish(output)
+        self.finish(&output)
     }
 
     /// Starts the program with its outputs piped; it is killed when the child is dropped.
@@ -194,7 +194,7 @@ impl Command {
         }
     }
 
-    fn finish(&self, output: std::process::Output) -> Result<Finished, CommandError> {
+    fn finish(&self, output: &std::process::Output) -> Result<Finished, CommandError> {
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
         if output.status.success() {
             return Ok(Finished {

@@ -1,5 +1,6 @@
 //! The way from `main` to an action's function and back to the runner.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -157,14 +158,15 @@ fn failure_report(metadata: &Metadata, failed: &Failed) -> Report {
     };
     let mut markdown = format!("### {}: {}\n\n", metadata.title, outcome);
     for (depth, text) in failed.chain().iter().enumerate() {
-        markdown.push_str(&format!(
-            "{}- {}\n",
+        let _ = writeln!(
+            markdown,
+            "{}- {}",
             "  ".repeat(depth),
             text.replace('\n', " ")
-        ));
+        );
     }
     for hint in failure.hints() {
-        markdown.push_str(&format!("\n> hint: {hint}\n"));
+        let _ = writeln!(markdown, "\n> hint: {hint}");
     }
     Report::new(outcome)
         .field("error", failed.chain())

@@ -43,6 +43,9 @@ pub struct Finished {
 
 impl Step {
     /// Prepares a program (`env!("CARGO_BIN_EXE_…")`) as a step with an empty workspace.
+    ///
+    /// # Panics
+    /// When there is no temporary folder to be had.
     #[must_use]
     pub fn new(program: impl Into<PathBuf>) -> Self {
         Self {
@@ -92,6 +95,9 @@ impl Step {
     }
 
     /// Writes a file into the workspace.
+    ///
+    /// # Panics
+    /// When it cannot be written.
     #[must_use]
     pub fn file(self, path: impl AsRef<Path>, text: impl AsRef<[u8]>) -> Self {
         let path = self.folder().join(path);
@@ -111,6 +117,9 @@ impl Step {
     }
 
     /// Runs the program to its end.
+    ///
+    /// # Panics
+    /// When the program is missing, or writes outputs in another form than the runner's.
     #[must_use]
     #[expect(
         clippy::disallowed_methods,
@@ -166,16 +175,16 @@ impl Finished {
     /// and summary. `replace` turns what differs from run to run into fixed words.
     #[must_use]
     pub fn render(&self, replace: &[(&str, &str)]) -> String {
-        let outputs: String = self
+        let outputs: Vec<String> = self
             .outputs
             .iter()
-            .map(|(name, value)| format!("{name}={value}\n"))
+            .map(|(name, value)| format!("{name}={value}"))
             .collect();
         let text = format!(
             "exit status: {}\n----- log\n{}\n----- outputs\n{}\n----- summary\n{}",
             self.code,
             self.log.trim_end(),
-            outputs.trim_end(),
+            outputs.join("\n"),
             self.summary.trim_end()
         );
         replace
