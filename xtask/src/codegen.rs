@@ -1,0 +1,128 @@
+//! `cargo xtask codegen`: files that are written from the actions' own descriptions.
+
+mod action_yml;
+mod readme;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use similar::TextDiff;
+
+use crate::{shell, workspace};
+
+/// Where a release lists its images: action → reference by digest.
+const RELEASED_IMAGES: &str = "actions/images.json";
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Change nothing, and fail with the difference when a file is not what would be written
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// Do not build the actions first
+    #[arg(long)]
+    pub(crate) no_build: bool,
+}
+
+/// What `<action> describe` prints.
+#[derive(Deserialize)]
+pub(crate) struct Description {
+    pub(crate) name: String,
+    pub(crate) title: String,
+    pub(crate) description: String,
+    pub(crate) icon: String,
+    pub(crate) color: String,
+    pub(crate) inputs: Vec<Input>,
+    pub(crate) outputs: Vec<Output>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Input {
+    pub(crate) name: String,
+    pub(crate) description: String,
+    pub(crate) required: bool,
+    pub(crate) default: Option<String>,
+    pub(crate) choices: Vec<String>,
+    pub(crate) list: bool,
+    pub(crate) secret: bool,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Output {
+    pub(crate) name: String,
+    pub(crate) description: String,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let programs = if arguments.no_build {
+        workspace::program_folder()?
+    } else {
+        workspace::build_actions()?
+    };
+    let root = workspace::root();
+    let images: BTreeMap<String, String> =
+        serde_json::from_str(&fs_err::read_to_string(root.join(RELEASED_IMAGES))?)
+            .with_context(|| format!("read `{RELEASED_IMAGES}`"))?;
+    let mut descriptions = Vec::new();
+    for action in workspace::actions()? {
+        let program = programs.join(&action);
+        let text = shell::output(&program.to_string_lossy(), &["describe"])?;
+        let description: Description = serde_json::from_str(&text)
+            .with_context(|| format!("read what `{action} describe` says"))?;
+        let image = images
+            .get(&action)
+            .cloned()
+            .unwrap_or_else(|| unreleased(&action));
+        let room = root.join("actions").join(&action);
+        ensure(
+            &room.join("action.yml"),
+            &action_yml::render(&description, &image),
+            arguments.check,
+        )?;
+        let page = room.join("README.md");
+        let tables = readme::with_tables(&fs_err::read_to_string(&page)?, &description)
+            .with_context(|| format!("generate the tables of `{}`", page.display()))?;
+        ensure(&page, &tables, arguments.check)?;
+        descriptions.push(description);
+    }
+    let page = root.join("README.md");
+    let tables = readme::with_actions(&fs_err::read_to_string(&page)?, &descriptions)?;
+    ensure(&page, &tables, arguments.check)
+}
+
+/// Names the image of an action that no release has pushed yet.
+fn unreleased(action: &str) -> String {
+    format!("ghcr.io/OWNER/fastapi-eks-actions/{action}:not-released-yet")
+}
+
+/// Writes a generated file, or checks that it is what would be written. Every generated file
+/// goes through here.
+fn ensure(path: &Path, text: &str, check: bool) -> Result<()> {
+    let old = if path.is_file() {
+        fs_err::read_to_string(path)?
+    } else {
+        String::new()
+    };
+    if old == text {
+        return Ok(());
+    }
+    let name = path
+        .strip_prefix(workspace::root())
+        .unwrap_or(path)
+        .display();
+    if check {
+        let diff = TextDiff::from_lines(old.as_str(), text);
+        let diff = diff
+            .unified_diff()
+            .context_radius(2)
+            .header("checked in", "generated")
+            .to_string();
+        bail!(
+            "`{name}` is not what would be generated:\n{diff}\nhint: run `cargo xtask codegen` and commit the result"
+        );
+    }
+    fs_err::write(path, text)?;
+    println!("wrote {name}");
+    Ok(())
+}
