@@ -27,6 +27,10 @@ pub(crate) struct Arguments {
 
 /// What `<action> describe` prints.
 #[derive(Deserialize)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "the words are those of action.yml"
+)]
 pub(crate) struct Description {
     pub(crate) name: String,
     pub(crate) title: String,
@@ -55,22 +59,22 @@ pub(crate) struct Output {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let programs = if arguments.no_build {
+    let folder = if arguments.no_build {
         workspace::program_folder()?
     } else {
         workspace::build_actions()?
     };
     let root = workspace::root();
-    let images: BTreeMap<String, String> =
+    let released: BTreeMap<String, String> =
         serde_json::from_str(&fs_err::read_to_string(root.join(RELEASED_IMAGES))?)
             .with_context(|| format!("read `{RELEASED_IMAGES}`"))?;
     let mut descriptions = Vec::new();
     for action in workspace::actions()? {
-        let program = programs.join(&action);
+        let program = folder.join(&action);
         let text = shell::output(&program.to_string_lossy(), &["describe"])?;
         let description: Description = serde_json::from_str(&text)
             .with_context(|| format!("read what `{action} describe` says"))?;
-        let image = images
+        let image = released
             .get(&action)
             .cloned()
             .unwrap_or_else(|| unreleased(&action));
@@ -87,8 +91,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         descriptions.push(description);
     }
     let page = root.join("README.md");
-    let tables = readme::with_actions(&fs_err::read_to_string(&page)?, &descriptions)?;
-    ensure(&page, &tables, arguments.check)
+    let text = readme::with_actions(&fs_err::read_to_string(&page)?, &descriptions)?;
+    ensure(&page, &text, arguments.check)
 }
 
 /// Names the image of an action that no release has pushed yet.

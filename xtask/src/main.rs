@@ -36,7 +36,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run the whole deployment: source to verified release, on kind and LocalStack
+    /// Run the whole deployment: source to verified release, on kind and `LocalStack`
     E2e(e2e::Arguments),
     /// Check everything: format, lints, boundaries, generated files, workflows, tests
     Test(test::Arguments),

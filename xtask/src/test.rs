@@ -12,8 +12,11 @@ pub(crate) struct Arguments {
     only: Option<String>,
 }
 
+/// A named part of the checks.
+type Part = (&'static str, fn() -> Result<()>);
+
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let parts: [(&str, fn() -> Result<()>); 5] = [
+    let parts: [Part; 5] = [
         ("format", || sh("cargo", &["fmt", "--all", "--check"])),
         ("lints", || {
             sh(
