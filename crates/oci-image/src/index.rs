@@ -1,0 +1,51 @@
+//! An index: the images of several platforms, or the content of a layout.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Descriptor, Platform, media_type};
+
+/// The index document.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Index {
+    /// Always 2.
+    pub schema_version: u32,
+    /// What the document is.
+    #[serde(default = "Index::own_media_type")]
+    pub media_type: String,
+    /// The manifests.
+    pub manifests: Vec<Descriptor>,
+    /// What else is said about it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+}
+
+impl Index {
+    /// Makes an index of manifests.
+    #[must_use]
+    pub fn new(manifests: Vec<Descriptor>) -> Self {
+        Self {
+            schema_version: 2,
+            media_type: Self::own_media_type(),
+            manifests,
+            annotations: BTreeMap::new(),
+        }
+    }
+
+    /// Finds the manifest for a platform.
+    #[must_use]
+    pub fn find(&self, wanted: &Platform) -> Option<&Descriptor> {
+        self.manifests.iter().find(|manifest| {
+            manifest
+                .platform
+                .as_ref()
+                .is_some_and(|platform| platform.serves(wanted))
+        })
+    }
+
+    fn own_media_type() -> String {
+        media_type::INDEX.into()
+    }
+}
