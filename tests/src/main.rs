@@ -1,2 +1,64 @@
-//! The end-to-end run.
-fn main() {}
+//! The end-to-end run: a FastAPI application from source to a verified release, on kind and
+//! LocalStack, by the images that the actions ship.
+//!
+//! `cargo xtask e2e` builds and runs this program. Steps are in [`steps`], one file each; what
+//! runs them, and picks up where a killed run stopped, is in [`run`].
+
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "a program for people at a terminal; it is not shipped"
+)]
+#![allow(
+    unreachable_pub,
+    missing_docs,
+    reason = "one program: nothing outside can reach its items"
+)]
+
+mod context;
+mod docker;
+mod report;
+mod run;
+mod runner;
+mod state;
+mod step;
+mod steps;
+mod tools;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::context::Context;
+
+#[derive(Parser)]
+#[command(name = "e2e", bin_name = "cargo xtask", about = "The end-to-end run")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the whole deployment, step by step
+    #[command(name = "e2e", alias = "run")]
+    Run(run::Arguments),
+    /// Assemble the actions' images and push them to the run's own registry
+    Images,
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Images => Context::open(None).and_then(|cx| {
+            let outcome = (steps::images::step().run)(&cx)?;
+            println!("{}", serde_json::to_string_pretty(&outcome.facts)?);
+            Ok(ExitCode::SUCCESS)
+        }),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}

@@ -63,7 +63,12 @@ pub struct Ran {
 impl ActionStep {
     /// Starts a step.
     pub fn new(action: &str, id: &str, image: &str) -> Self {
-        Self { action: action.into(), id: id.into(), image: image.into(), ..Self::default() }
+        Self {
+            action: action.into(),
+            id: id.into(),
+            image: image.into(),
+            ..Self::default()
+        }
     }
 
     /// Sets an input.
@@ -88,7 +93,12 @@ impl Ran {
             .get(name)
             .map(String::as_str)
             .filter(|value| !value.is_empty())
-            .with_context(|| format!("the action gave no output `{name}`; its log: {}", self.log_file.display()))
+            .with_context(|| {
+                format!(
+                    "the action gave no output `{name}`; its log: {}",
+                    self.log_file.display()
+                )
+            })
     }
 }
 
@@ -119,15 +129,22 @@ impl Runner {
         for file in ["output", "summary", "env", "path"] {
             fs_err::write(folder.join(file), "")?;
         }
-        fs_err::write(folder.join("event.json"), json!({ "ref": "refs/heads/main" }).to_string())?;
+        fs_err::write(
+            folder.join("event.json"),
+            json!({ "ref": "refs/heads/main" }).to_string(),
+        )?;
         let name = format!("fastapi-eks-{}", step.id);
         // What a killed run left behind.
         let _ = self.docker().args(["rm", "--force", &name]).output();
         let started = Instant::now();
         let (code, log) = self.follow(step, &name, &folder)?;
         let outputs = parse_outputs(&fs_err::read_to_string(folder.join("output"))?)?;
-        let report = outputs.get("report").and_then(|file| fs_err::read_to_string(self.workspace.join(file)).ok());
-        let report = report.as_deref().map_or(Ok(Value::Null), serde_json::from_str);
+        let report = outputs
+            .get("report")
+            .and_then(|file| fs_err::read_to_string(self.workspace.join(file)).ok());
+        let report = report
+            .as_deref()
+            .map_or(Ok(Value::Null), serde_json::from_str);
         Ok(Ran {
             code,
             outputs,
@@ -150,9 +167,21 @@ impl Runner {
     fn follow(&self, step: &ActionStep, name: &str, folder: &Path) -> Result<(i32, String)> {
         let mut docker = self
             .docker()
-            .args(["run", "--rm", "--name", name, "--network", "host", "--workdir", WORKSPACE])
+            .args([
+                "run",
+                "--rm",
+                "--name",
+                name,
+                "--network",
+                "host",
+                "--workdir",
+                WORKSPACE,
+            ])
             .arg(format!("--volume={}:{WORKSPACE}", self.workspace.display()))
-            .arg(format!("--volume={}:/github/home", folder.join("home").display()))
+            .arg(format!(
+                "--volume={}:/github/home",
+                folder.join("home").display()
+            ))
             .arg(format!("--volume={}:{FILE_COMMANDS}", folder.display()));
         for (variable, value) in self.variables(step) {
             // By name: the value goes through the environment, never through an argument.
@@ -167,14 +196,19 @@ impl Runner {
             .with_context(|| format!("start `docker run {}`", step.image))?;
         let (sender, lines) = mpsc::channel();
         let readers = [
-            child.stdout.take().map(|stream| read_lines(stream, sender.clone())),
+            child
+                .stdout
+                .take()
+                .map(|stream| read_lines(stream, sender.clone())),
             child.stderr.take().map(|stream| read_lines(stream, sender)),
         ];
         let mut masks = Masks::default();
         let mut file = fs_err::File::create(folder.join("log"))?;
         let mut log = String::new();
         for line in lines {
-            let Some(line) = masks.line(&line) else { continue };
+            let Some(line) = masks.line(&line) else {
+                continue;
+            };
             writeln!(file, "{line}")?;
             eprintln!("      │ {line}");
             log.push_str(&line);
@@ -213,7 +247,10 @@ impl Runner {
         .collect();
         variables.extend(step.variables.clone());
         for (name, value) in &step.inputs {
-            variables.insert(format!("INPUT_{}", name.to_uppercase().replace(' ', "_")), value.clone());
+            variables.insert(
+                format!("INPUT_{}", name.to_uppercase().replace(' ', "_")),
+                value.clone(),
+            );
         }
         variables
     }
@@ -227,19 +264,31 @@ impl Masks {
     /// Takes a line of the log: one that registers a mask is swallowed, as a runner does.
     fn line(&mut self, line: &str) -> Option<String> {
         if let Some(value) = line.strip_prefix("::add-mask::") {
-            self.0.push(value.replace("%0D", "\r").replace("%0A", "\n").replace("%25", "%"));
+            self.0.push(
+                value
+                    .replace("%0D", "\r")
+                    .replace("%0A", "\n")
+                    .replace("%25", "%"),
+            );
             return None;
         }
-        Some(self.0.iter().fold(line.to_owned(), |line, mask| line.replace(mask.as_str(), "***")))
+        Some(self.0.iter().fold(line.to_owned(), |line, mask| {
+            line.replace(mask.as_str(), "***")
+        }))
     }
 }
 
-fn read_lines(stream: impl Read + Send + 'static, sender: mpsc::Sender<String>) -> thread::JoinHandle<()> {
+fn read_lines(
+    stream: impl Read + Send + 'static,
+    sender: mpsc::Sender<String>,
+) -> thread::JoinHandle<()> {
     thread::spawn(move || {
         let mut reader = BufReader::new(stream);
         let mut bytes = Vec::new();
         while matches!(reader.read_until(b'\n', &mut bytes), Ok(1..)) {
-            let line = String::from_utf8_lossy(&bytes).trim_end_matches(['\n', '\r']).to_owned();
+            let line = String::from_utf8_lossy(&bytes)
+                .trim_end_matches(['\n', '\r'])
+                .to_owned();
             if sender.send(line).is_err() {
                 return;
             }
@@ -280,8 +329,18 @@ mod tests {
     fn outputs_are_lines_or_heredocs() {
         let outputs = parse_outputs("a=1\nb<<end\nx=y\n\nz\nend\nc=\n").unwrap();
         let expected = [("a", "1"), ("b", "x=y\n\nz"), ("c", "")];
-        assert_eq!(outputs, expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
-        assert!(parse_outputs("b<<end\nx").unwrap_err().to_string().contains("closing"));
+        assert_eq!(
+            outputs,
+            expected
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into()
+        );
+        assert!(
+            parse_outputs("b<<end\nx")
+                .unwrap_err()
+                .to_string()
+                .contains("closing")
+        );
         assert!(parse_outputs("nonsense").is_err());
     }
 
@@ -289,6 +348,9 @@ mod tests {
     fn a_masked_value_is_swallowed_and_hidden() {
         let mut masks = Masks::default();
         assert_eq!(masks.line("::add-mask::pass%25word"), None);
-        assert_eq!(masks.line("the pass%word is pass%word").as_deref(), Some("the *** is ***"));
+        assert_eq!(
+            masks.line("the pass%word is pass%word").as_deref(),
+            Some("the *** is ***")
+        );
     }
 }

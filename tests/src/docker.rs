@@ -1,0 +1,264 @@
+//! The Docker daemon of the run: the machine's own where one answers, else one of ours.
+//!
+//! Ours (Debian's `docker.io`) lives in mount, network and process namespaces of its own: no
+//! daemon and no firewall of the machine is disturbed, and ending one process ends everything.
+//! It has no route beyond the machine.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use action_kit::Command;
+use anyhow::{Context as _, Result, bail};
+use serde_json::json;
+
+use crate::context::Context;
+
+/// Where our daemon's socket, process id and log are; one daemon of ours fits on a machine, since
+/// its addresses are fixed.
+const RUN: &str = "/run/fastapi-eks-e2e";
+/// The machine's end of the cable into the daemon's namespace.
+const CABLE: &str = "fastapi-eks0";
+/// The address of the machine, seen from our daemon's namespace.
+const MACHINE: &str = "10.98.0.254";
+/// The address of our daemon's namespace, seen from the machine.
+const NAMESPACE: &str = "10.98.0.1";
+/// What kubelets change for the whole machine; put back at the end.
+const SETTINGS: [&str; 7] = [
+    "kernel.panic",
+    "kernel.panic_on_oops",
+    "vm.overcommit_memory",
+    "vm.panic_on_oom",
+    "kernel.keys.root_maxkeys",
+    "kernel.keys.root_maxbytes",
+    "fs.inotify.max_user_instances",
+];
+
+/// A Docker daemon.
+#[derive(Clone, Debug)]
+pub struct Docker {
+    /// Its address, when it is not the usual one.
+    pub host: Option<String>,
+    /// Whether we started it.
+    pub ours: bool,
+    data: PathBuf,
+}
+
+impl Docker {
+    /// Finds the daemon to use, without starting one.
+    pub fn find(folder: &Path) -> Self {
+        let data = folder.join("docker");
+        let answers = !Path::new(RUN).join("owner").exists()
+            && Command::new("docker").arg("version").output().is_ok();
+        if answers {
+            return Self {
+                host: None,
+                ours: false,
+                data,
+            };
+        }
+        Self {
+            host: Some(format!("unix://{RUN}/docker.sock")),
+            ours: true,
+            data,
+        }
+    }
+
+    /// Starts a call of the Docker client.
+    pub fn command(&self) -> Command {
+        let docker = Command::new("docker");
+        match &self.host {
+            Some(host) => docker.env("DOCKER_HOST", host),
+            None => docker,
+        }
+    }
+
+    /// Gives the address at which action containers (`--network host`) reach processes of the
+    /// machine, such as LocalStack.
+    pub fn machine(&self) -> &'static str {
+        if self.ours { MACHINE } else { "127.0.0.1" }
+    }
+
+    /// Gives the address at which the machine reaches ports in the daemon's namespace.
+    pub fn namespace(&self) -> &'static str {
+        if self.ours { NAMESPACE } else { "127.0.0.1" }
+    }
+
+    /// Starts our daemon unless one answers.
+    pub fn up(&self, cx: &Context) -> Result<()> {
+        if cx.run(&self.command().arg("version")).is_ok() {
+            return Ok(());
+        }
+        if !self.ours {
+            bail!("Docker answered a moment ago and does not now");
+        }
+        cx.progress("no Docker daemon answers: starting our own in namespaces of its own");
+        self.down(cx)?;
+        let run = Path::new(RUN);
+        fs_err::create_dir_all(run)?;
+        fs_err::create_dir_all(&self.data)?;
+        fs_err::create_dir_all("/lib/modules")?;
+        fs_err::write(run.join("owner"), cx.root.display().to_string())?;
+        self.save_settings(cx)?;
+        fs_err::write(run.join("daemon.json"), self.configuration(cx)?)?;
+        fs_err::write(run.join("init.sh"), include_str!("../node/docker-init.sh"))?;
+        self.start(cx)?;
+        cx.eventually("our Docker daemon answers", Duration::from_secs(40), || {
+            cx.run(&self.command().arg("version"))
+        })
+        .with_context(|| format!("its log is {RUN}/dockerd.log"))?;
+        Ok(())
+    }
+
+    fn start(&self, cx: &Context) -> Result<()> {
+        let run = Path::new(RUN);
+        let log = fs_err::File::create(run.join("init.log"))?.into_parts().0;
+        let arguments = [
+            "--mount",
+            "--net",
+            "--pid",
+            "--fork",
+            "--kill-child",
+            "--mount-proc",
+            "--propagation",
+            "private",
+        ];
+        let unshare = Command::new("setsid")
+            .arg("unshare")
+            .args(arguments)
+            .arg("bash")
+            .arg(run.join("init.sh"));
+        let mut child = unshare
+            .env("RUN", RUN)
+            .env("ADDRESS", NAMESPACE)
+            .to_std()
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .stdin(Stdio::null())
+            .spawn()
+            .context("start `unshare`")?;
+        // `setsid` becomes `unshare`, whose only child is the namespaces' first process.
+        let parent = child.id();
+        let first = cx.eventually(
+            "the namespaces' first process starts",
+            Duration::from_secs(10),
+            || {
+                if let Some(status) = child.try_wait()? {
+                    bail!(
+                        "`unshare` ended with {status}: {}",
+                        fs_err::read_to_string(run.join("init.log"))?
+                    );
+                }
+                let children =
+                    fs_err::read_to_string(format!("/proc/{parent}/task/{parent}/children"))?;
+                let first: u32 = children
+                    .split_whitespace()
+                    .next()
+                    .context("no child yet")?
+                    .parse()?;
+                let own = fs_err::read_link("/proc/self/ns/net")?;
+                if fs_err::read_link(format!("/proc/{first}/ns/net"))? == own {
+                    bail!("it is not in its own network yet");
+                }
+                Ok(first)
+            },
+        )?;
+        fs_err::write(run.join("pid"), first.to_string())?;
+        let ip = |arguments: &[&str]| cx.run(&Command::new("ip").args(arguments));
+        let netns = first.to_string();
+        ip(&[
+            "link", "add", CABLE, "type", "veth", "peer", "name", "eth0", "netns", &netns,
+        ])?;
+        ip(&["addr", "add", &format!("{MACHINE}/24"), "dev", CABLE])?;
+        ip(&["link", "set", CABLE, "up"])?;
+        ip(&["route", "replace", "172.31.0.0/16", "via", NAMESPACE])?;
+        Ok(())
+    }
+
+    fn configuration(&self, cx: &Context) -> Result<String> {
+        Ok(json!({
+            "data-root": self.data,
+            "exec-root": format!("{RUN}/exec"),
+            "pidfile": format!("{RUN}/docker.pid"),
+            "hosts": [format!("unix://{RUN}/docker.sock")],
+            "storage-driver": "overlay2",
+            "bip": "172.31.250.1/24",
+            "default-address-pools": [{ "base": "172.31.0.0/17", "size": 24 }],
+            "runtimes": { "runcwrap": { "path": cx.tool("runcwrap")? } },
+            "default-runtime": "runcwrap",
+            "default-cgroupns-mode": "private",
+            "ip6tables": false,
+            "log-level": "warn",
+            "dns": [MACHINE],
+        })
+        .to_string())
+    }
+
+    /// Ends our daemon and everything in it, and puts the machine's settings back.
+    pub fn down(&self, cx: &Context) -> Result<()> {
+        let run = Path::new(RUN);
+        if !self.ours || !run.exists() {
+            return Ok(());
+        }
+        if let Ok(pid) = fs_err::read_to_string(run.join("pid")) {
+            let ours = fs_err::read_to_string(format!("/proc/{pid}/cmdline"))
+                .unwrap_or_default()
+                .contains(RUN);
+            if ours {
+                cx.run(&Command::new("kill").args(["-9", &pid]))?;
+                cx.eventually("our Docker daemon ends", Duration::from_secs(20), || {
+                    if Path::new("/proc").join(&pid).exists() {
+                        bail!("it still runs")
+                    } else {
+                        Ok(())
+                    }
+                })?;
+            }
+        }
+        // Each of these may be gone already.
+        let _ = cx.run(&Command::new("ip").args(["link", "del", CABLE]));
+        let settings = run.join("sysctl.conf");
+        if settings.exists() {
+            let _ = cx.run(&Command::new("sysctl").arg("-qp").arg(&settings));
+        }
+        self.remove_control_groups(cx);
+        fs_err::remove_dir_all(run)?;
+        Ok(())
+    }
+
+    /// Removes the control groups that containers left; only empty ones can be removed.
+    fn remove_control_groups(&self, cx: &Context) {
+        let script = "for c in /sys/fs/cgroup/*/docker /sys/fs/cgroup/docker; do \
+                      [ -d $c ] && find $c -depth -type d -exec rmdir {} \\; ; done; true";
+        let _ = cx.run(&Command::new("sh").args(["-c", script]));
+    }
+
+    /// Removes the daemon's images and volumes.
+    pub fn remove_data(&self) -> Result<()> {
+        if self.ours && self.data.exists() {
+            fs_err::remove_dir_all(&self.data)?;
+        }
+        Ok(())
+    }
+
+    /// Starts a call of a program inside our daemon's namespaces.
+    pub fn inside(&self, program: impl AsRef<std::ffi::OsStr>) -> Result<Command> {
+        let pid = fs_err::read_to_string(Path::new(RUN).join("pid"))?;
+        Ok(Command::new("nsenter")
+            .args(["--target", &pid, "--mount", "--net", "--pid"])
+            .arg(program))
+    }
+
+    fn save_settings(&self, cx: &Context) -> Result<()> {
+        let file = Path::new(RUN).join("sysctl.conf");
+        let mut text = String::new();
+        for name in SETTINGS {
+            let value = cx.output(&Command::new("sysctl").args(["-n", name]))?;
+            text.push_str(&format!("{name}={value}\n"));
+        }
+        fs_err::write(file, text)?;
+        // Each node's containerd, kubelet and systemd take some.
+        cx.run(&Command::new("sysctl").args(["-qw", "fs.inotify.max_user_instances=1024"]))?;
+        Ok(())
+    }
+}

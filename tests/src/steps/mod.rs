@@ -1,0 +1,22 @@
+//! The steps of the run, one file each, in order.
+
+pub mod cluster;
+pub mod doctor;
+pub mod images;
+pub mod registry;
+pub mod teardown;
+pub mod tools;
+
+use crate::step::Step;
+
+/// Gives the steps in the order in which they run.
+pub fn all() -> Vec<Step> {
+    vec![
+        doctor::step(),
+        tools::step(),
+        registry::step(),
+        images::step(),
+        cluster::step(),
+        teardown::step(),
+    ]
+}

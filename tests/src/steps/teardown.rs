@@ -1,0 +1,35 @@
+//! Removes everything that the run has started, from whatever state it is in.
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::context::Context;
+use crate::step::{Outcome, Step};
+use crate::steps::{cluster, registry};
+
+pub fn step() -> Step {
+    Step {
+        name: "teardown",
+        about: "remove everything that the run has started",
+        cold: Duration::from_secs(15),
+        warm: Duration::from_secs(15),
+        run,
+    }
+}
+
+fn run(cx: &Context) -> Result<Outcome> {
+    // With a daemon of ours, ending it ends the nodes and the registry; else each by name.
+    if !cx.docker.ours {
+        cluster::delete(cx)?;
+    }
+    cx.docker.down(cx)?;
+    registry::remove(cx)?;
+    cx.docker.remove_data()?;
+    for file in [cx.kubeconfig(), cx.folder.join("registry.yml")] {
+        if file.exists() {
+            fs_err::remove_file(file)?;
+        }
+    }
+    Ok(Outcome::new("cluster, registry and daemon are gone"))
+}

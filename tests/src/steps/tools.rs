@@ -1,0 +1,42 @@
+//! Builds the programs that the run calls, unless the cache holds them.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+
+use crate::context::Context;
+use crate::step::{Outcome, Step};
+use crate::tools::{self, CLUSTER_TOOLS};
+
+pub fn step() -> Step {
+    Step {
+        name: "tools",
+        about: "build kind, helm and Kubernetes from their Go modules",
+        cold: Duration::from_secs(900),
+        warm: Duration::from_secs(3),
+        run,
+    }
+}
+
+fn run(cx: &Context) -> Result<Outcome> {
+    let mut built = Vec::new();
+    for tool in &CLUSTER_TOOLS {
+        let started = Instant::now();
+        if tools::build(cx, tool).with_context(|| format!("build `{}`", tool.name))? {
+            cx.progress(format!(
+                "built {} in {:.0} s",
+                tool.name,
+                started.elapsed().as_secs_f32()
+            ));
+            built.push(tool.name);
+        }
+    }
+    let real = format!(
+        "{} programs from Go modules, {} of them built now",
+        CLUSTER_TOOLS.len(),
+        built.len()
+    );
+    Ok(Outcome::new(real)
+        .fact("built", built)
+        .fact("kubernetes", tools::KUBERNETES))
+}

@@ -1,0 +1,288 @@
+//! Programs that are built from Go modules: pinned by `go.mod`, checked by `go.sum`, kept in the
+//! cache by what they are made of.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use action_kit::Command;
+use anyhow::{Context as _, Result, bail};
+use sha2::{Digest, Sha256};
+
+use crate::context::Context;
+use crate::state::write_whole;
+
+/// The Kubernetes version of the node image, in standard support on EKS.
+pub const KUBERNETES: &str = "v1.35.4";
+
+/// A program that is built from a Go module in `tests/tools/<name>`.
+pub struct GoTool {
+    /// The folder and the program.
+    pub name: &'static str,
+    /// The package to build.
+    pub package: &'static str,
+    /// Variables that the linker sets (`-X`).
+    pub set: &'static [(&'static str, &'static str)],
+    /// Other names that the program answers to, as links beside it.
+    pub links: &'static [&'static str],
+}
+
+const fn tool(name: &'static str, package: &'static str) -> GoTool {
+    GoTool {
+        name,
+        package,
+        set: &[],
+        links: &[],
+    }
+}
+
+/// The programs that the cluster and the actions need, in the order in which they are built.
+pub const CLUSTER_TOOLS: [GoTool; 9] = [
+    tool("runcwrap", "."),
+    tool("kind", "sigs.k8s.io/kind"),
+    GoTool {
+        name: "helm",
+        package: "helm.sh/helm/v4/cmd/helm",
+        set: &[("helm.sh/helm/v4/internal/version.version", "v4.3.1")],
+        links: &[],
+    },
+    GoTool {
+        name: "kube",
+        package: ".",
+        set: &[
+            ("k8s.io/component-base/version.gitVersion", KUBERNETES),
+            ("k8s.io/component-base/version.gitMajor", "1"),
+            ("k8s.io/component-base/version.gitMinor", "35"),
+            ("k8s.io/component-base/version.gitTreeState", "archive"),
+            (
+                "k8s.io/component-base/version.buildDate",
+                "2026-01-01T00:00:00Z",
+            ),
+            ("k8s.io/client-go/pkg/version.gitVersion", KUBERNETES),
+            ("k8s.io/client-go/pkg/version.gitMajor", "1"),
+            ("k8s.io/client-go/pkg/version.gitMinor", "35"),
+            ("k8s.io/client-go/pkg/version.gitTreeState", "archive"),
+            (
+                "k8s.io/client-go/pkg/version.buildDate",
+                "2026-01-01T00:00:00Z",
+            ),
+        ],
+        links: &[
+            "kubectl",
+            "kubeadm",
+            "kubelet",
+            "kube-apiserver",
+            "kube-controller-manager",
+            "kube-scheduler",
+            "kube-proxy",
+        ],
+    },
+    tool("etcd", "go.etcd.io/etcd/server/v3"),
+    tool("etcdctl", "go.etcd.io/etcd/etcdctl/v3"),
+    tool("coredns", "."),
+    tool(
+        "local-path-provisioner",
+        "github.com/rancher/local-path-provisioner",
+    ),
+    tool("node-network", "."),
+];
+
+/// The programs of the platform and of the checks.
+pub const PLATFORM_TOOLS: [GoTool; 4] = [
+    GoTool {
+        name: "traefik",
+        package: "github.com/traefik/traefik/v3/cmd/traefik",
+        set: &[(
+            "github.com/traefik/traefik/v3/pkg/version.Version",
+            "3.6.12",
+        )],
+        links: &[],
+    },
+    GoTool {
+        name: "cert-manager",
+        package: ".",
+        set: &[(
+            "github.com/cert-manager/cert-manager/pkg/util.AppVersion",
+            "v1.20.2",
+        )],
+        links: &[],
+    },
+    tool(
+        "metrics-server",
+        "sigs.k8s.io/metrics-server/cmd/metrics-server",
+    ),
+    tool(
+        "postgres-operator",
+        "github.com/zalando/postgres-operator/cmd",
+    ),
+];
+
+fn all() -> impl Iterator<Item = &'static GoTool> {
+    CLUSTER_TOOLS.iter().chain(&PLATFORM_TOOLS)
+}
+
+/// Gives the path of a built program, or of one of its other names.
+pub fn path(cx: &Context, name: &str) -> Result<PathBuf> {
+    let tool = all()
+        .find(|tool| tool.name == name || tool.links.contains(&name))
+        .with_context(|| format!("no tool is called `{name}`"))?;
+    let path = folder(cx, tool)?.join(name);
+    if !path.exists() {
+        bail!("`{name}` is not built yet: run the step `tools`");
+    }
+    Ok(path)
+}
+
+/// Builds a program unless the cache holds it; says whether it did.
+pub fn build(cx: &Context, tool: &GoTool) -> Result<bool> {
+    let folder = folder(cx, tool)?;
+    let checksum = folder.join("sha256");
+    if is_whole(&folder.join(tool.name), &checksum) {
+        return Ok(false);
+    }
+    fs_err::create_dir_all(&folder)?;
+    let temporary = folder.join(format!(".{}.new", tool.name));
+    let mut flags = String::from("-s -w");
+    for (name, value) in tool.set {
+        flags.push_str(&format!(" -X {name}={value}"));
+    }
+    let go = [
+        "build",
+        "-mod=readonly",
+        "-buildvcs=false",
+        "-trimpath",
+        "-ldflags",
+        &flags,
+        "-o",
+    ];
+    cx.run(
+        &go_command(cx)
+            .args(go)
+            .arg(&temporary)
+            .arg(tool.package)
+            .current_dir(source(cx, tool)),
+    )?;
+    let digest = hex(&Sha256::digest(fs_err::read(&temporary)?));
+    fs_err::rename(&temporary, folder.join(tool.name))?;
+    for link in tool.links {
+        let link = folder.join(link);
+        if !link.exists() {
+            fs_err::os::unix::fs::symlink(tool.name, link)?;
+        }
+    }
+    write_whole(&checksum, digest.as_bytes())?;
+    Ok(true)
+}
+
+/// Starts a call of `go` that reads the machine's module settings and caches.
+pub fn go_command(cx: &Context) -> Command {
+    let passed = [
+        "GOPROXY",
+        "GONOSUMDB",
+        "GONOSUMCHECK",
+        "GOFLAGS",
+        "GOSUMDB",
+        "GOCACHE",
+        "GOMODCACHE",
+        "GOPATH",
+    ];
+    passed
+        .iter()
+        .filter_map(|name| Some((*name, cx.environment.get(name)?)))
+        .fold(Command::new("go"), |go, (name, value)| go.env(name, value))
+        .env("CGO_ENABLED", "0")
+        .env("GOTOOLCHAIN", "local")
+}
+
+fn is_whole(program: &Path, checksum: &Path) -> bool {
+    let (Ok(bytes), Ok(expected)) = (fs_err::read(program), fs_err::read_to_string(checksum))
+    else {
+        return false;
+    };
+    hex(&Sha256::digest(bytes)) == expected
+}
+
+/// Gives the cache folder of a program: named after everything that it is made of.
+fn folder(cx: &Context, tool: &GoTool) -> Result<PathBuf> {
+    let mut inputs = BTreeMap::from([("package".to_owned(), tool.package.as_bytes().to_vec())]);
+    for (name, value) in tool.set {
+        inputs.insert(format!("set {name}"), value.as_bytes().to_vec());
+    }
+    for entry in fs_err::read_dir(source(cx, tool))? {
+        let path = entry?.path();
+        inputs.insert(
+            format!("file {}", path.file_name().unwrap_or_default().display()),
+            fs_err::read(&path)?,
+        );
+    }
+    Ok(cx
+        .cache
+        .join("tools")
+        .join(format!("{}-{}", tool.name, key(&inputs))))
+}
+
+/// etcdctl is a second program of etcd's module.
+fn source(cx: &Context, tool: &GoTool) -> PathBuf {
+    let folder = if tool.name == "etcdctl" {
+        "etcd"
+    } else {
+        tool.name
+    };
+    cx.root.join("tests/tools").join(folder)
+}
+
+/// Names a set of inputs by 16 hexadecimal digits.
+pub fn key(inputs: &BTreeMap<String, Vec<u8>>) -> String {
+    let mut hash = Sha256::new();
+    for (name, value) in inputs {
+        // Lengths keep one input from running into the next.
+        hash.update(format!("{}:{name}{}:", name.len(), value.len()));
+        hash.update(value);
+    }
+    hex(&hash.finalize())[..16].to_owned()
+}
+
+/// Writes bytes as hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_changes_with_every_input_and_with_nothing_else() {
+        let inputs = |pairs: &[(&str, &str)]| {
+            key(&pairs
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()))
+                .collect())
+        };
+        let base = inputs(&[("a", "1"), ("b", "2")]);
+        assert_eq!(base, inputs(&[("b", "2"), ("a", "1")]));
+        assert_eq!(base.len(), 16);
+        for other in [
+            inputs(&[("a", "1"), ("b", "3")]),
+            inputs(&[("a", "12"), ("b", "")]),
+            inputs(&[("a", "1")]),
+        ] {
+            assert_ne!(base, other);
+        }
+    }
+
+    #[test]
+    fn every_tool_has_a_module_with_checksums() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        for tool in all().filter(|tool| tool.name != "etcdctl") {
+            let folder = root.join("tools").join(tool.name);
+            assert!(folder.join("go.mod").is_file(), "{}", tool.name);
+            assert!(
+                folder.join("go.sum").is_file() || tool.name == "runcwrap",
+                "{}",
+                tool.name
+            );
+        }
+    }
+}
