@@ -35,7 +35,11 @@ pub struct Component {
 /// What an image is made of where upstream's cannot be had.
 enum Contents {
     /// A static program from a Go module.
-    Program { tool: &'static str, arguments: &'static [&'static str], user: &'static str },
+    Program {
+        tool: &'static str,
+        arguments: &'static [&'static str],
+        user: &'static str,
+    },
     /// PostgreSQL and Patroni from Debian packages.
     Postgres,
 }
@@ -47,14 +51,29 @@ const fn program(
     tool: &'static str,
     arguments: &'static [&'static str],
 ) -> Component {
-    Component { name, repository, tag, contents: Contents::Program { tool, arguments, user: NOBODY } }
+    Component {
+        name,
+        repository,
+        tag,
+        contents: Contents::Program {
+            tool,
+            arguments,
+            user: NOBODY,
+        },
+    }
 }
 
 const CERT_MANAGER: &str = "v1.20.2";
 
 /// What the platform runs, and in which version.
 pub const COMPONENTS: [Component; 7] = [
-    program("traefik", "docker.io/library/traefik", "v3.6.12", "traefik", &[]),
+    program(
+        "traefik",
+        "docker.io/library/traefik",
+        "v3.6.12",
+        "traefik",
+        &[],
+    ),
     program(
         "cert-manager-controller",
         "quay.io/jetstack/cert-manager-controller",
@@ -62,7 +81,13 @@ pub const COMPONENTS: [Component; 7] = [
         "cert-manager",
         &["controller"],
     ),
-    program("cert-manager-webhook", "quay.io/jetstack/cert-manager-webhook", CERT_MANAGER, "cert-manager", &["webhook"]),
+    program(
+        "cert-manager-webhook",
+        "quay.io/jetstack/cert-manager-webhook",
+        CERT_MANAGER,
+        "cert-manager",
+        &["webhook"],
+    ),
     program(
         "cert-manager-cainjector",
         "quay.io/jetstack/cert-manager-cainjector",
@@ -70,14 +95,34 @@ pub const COMPONENTS: [Component; 7] = [
         "cert-manager",
         &["cainjector"],
     ),
-    program("metrics-server", "registry.k8s.io/metrics-server/metrics-server", "v0.9.0", "metrics-server", &[]),
-    program("postgres-operator", "ghcr.io/zalando/postgres-operator", "v1.15.1", "postgres-operator", &[]),
-    Component { name: "spilo", repository: "ghcr.io/zalando/spilo-18", tag: "4.1-p1", contents: Contents::Postgres },
+    program(
+        "metrics-server",
+        "registry.k8s.io/metrics-server/metrics-server",
+        "v0.9.0",
+        "metrics-server",
+        &[],
+    ),
+    program(
+        "postgres-operator",
+        "ghcr.io/zalando/postgres-operator",
+        "v1.15.1",
+        "postgres-operator",
+        &[],
+    ),
+    Component {
+        name: "spilo",
+        repository: "ghcr.io/zalando/spilo-18",
+        tag: "4.1-p1",
+        contents: Contents::Postgres,
+    },
 ];
 
 /// Finds a component by its name.
 pub fn component(name: &str) -> Result<&'static Component> {
-    COMPONENTS.iter().find(|component| component.name == name).with_context(|| format!("no component is called `{name}`"))
+    COMPONENTS
+        .iter()
+        .find(|component| component.name == name)
+        .with_context(|| format!("no component is called `{name}`"))
 }
 
 impl Component {
@@ -88,7 +133,9 @@ impl Component {
 
     /// Gives the path under which every registry holds it: the upstream name without its host.
     pub fn path(&self) -> &'static str {
-        self.repository.split_once('/').map_or(self.repository, |(_, path)| path)
+        self.repository
+            .split_once('/')
+            .map_or(self.repository, |(_, path)| path)
     }
 }
 
@@ -105,7 +152,11 @@ pub struct Assembled {
 /// Assembles a component's image; layers are kept in the cache.
 pub fn assemble(cx: &Context, component: &Component) -> Result<Assembled> {
     match component.contents {
-        Contents::Program { tool, arguments, user } => assemble_program(cx, tool, arguments, user),
+        Contents::Program {
+            tool,
+            arguments,
+            user,
+        } => assemble_program(cx, tool, arguments, user),
         Contents::Postgres => postgres::assemble(cx),
     }
     .with_context(|| format!("assemble the image `{}`", component.reference()))
@@ -113,11 +164,15 @@ pub fn assemble(cx: &Context, component: &Component) -> Result<Assembled> {
 
 fn assemble_program(cx: &Context, tool: &str, arguments: &[&str], user: &str) -> Result<Assembled> {
     let program = cx.tool(tool)?;
-    let authorities = fs_err::read(AUTHORITIES).context("the machine's CA certificates (package `ca-certificates`)")?;
+    let authorities = fs_err::read(AUTHORITIES)
+        .context("the machine's CA certificates (package `ca-certificates`)")?;
     let target = format!("/{tool}");
     // The folder of a built program is named after everything that it is made of.
     let key = tools::key(&BTreeMap::from([
-        ("program".to_owned(), program.as_os_str().as_encoded_bytes().to_vec()),
+        (
+            "program".to_owned(),
+            program.as_os_str().as_encoded_bytes().to_vec(),
+        ),
         ("authorities".to_owned(), authorities.clone()),
     ]));
     let (layer, path) = layers::cached(cx, tool, &key, |writer| {
@@ -130,14 +185,19 @@ fn assemble_program(cx: &Context, tool: &str, arguments: &[&str], user: &str) ->
         writer.append(entries)?;
         Ok(())
     })?;
-    let words = std::iter::once(format!("/{tool}")).chain(arguments.iter().map(ToString::to_string));
+    let words =
+        std::iter::once(format!("/{tool}")).chain(arguments.iter().map(ToString::to_string));
     let image = Draft::from_scratch(Platform::linux_amd64())
         .layer(layer.clone(), tool)
         .entrypoint(words)
         .env("PATH", "/")
         .user(user)
         .finish();
-    Ok(Assembled { image, layers: vec![(layer, path)], packages: BTreeMap::new() })
+    Ok(Assembled {
+        image,
+        layers: vec![(layer, path)],
+        packages: BTreeMap::new(),
+    })
 }
 
 #[cfg(test)]
@@ -153,28 +213,48 @@ mod tests {
     #[test]
     fn paths_are_the_upstream_names_without_their_host() {
         assert_eq!(component("traefik").unwrap().path(), "library/traefik");
-        assert_eq!(component("metrics-server").unwrap().path(), "metrics-server/metrics-server");
-        assert_eq!(component("spilo").unwrap().reference(), "ghcr.io/zalando/spilo-18:4.1-p1");
+        assert_eq!(
+            component("metrics-server").unwrap().path(),
+            "metrics-server/metrics-server"
+        );
+        assert_eq!(
+            component("spilo").unwrap().reference(),
+            "ghcr.io/zalando/spilo-18:4.1-p1"
+        );
     }
 
     #[test]
     fn modules_are_of_the_versions_that_the_images_are_named_after() {
         for (component, module) in [
             ("traefik", "github.com/traefik/traefik/v3"),
-            ("cert-manager-webhook", "github.com/cert-manager/cert-manager"),
+            (
+                "cert-manager-webhook",
+                "github.com/cert-manager/cert-manager",
+            ),
             ("metrics-server", "sigs.k8s.io/metrics-server"),
             ("postgres-operator", "github.com/zalando/postgres-operator"),
         ] {
             let found = super::component(component).unwrap();
-            let Contents::Program { tool, .. } = found.contents else { panic!("{component} is a program") };
+            let Contents::Program { tool, .. } = found.contents else {
+                panic!("{component} is a program")
+            };
             let manifest = text(&format!("tools/{tool}/go.mod"));
-            assert!(manifest.contains(&format!("{module} {}", found.tag)), "{component}");
+            assert!(
+                manifest.contains(&format!("{module} {}", found.tag)),
+                "{component}"
+            );
         }
     }
 
     #[test]
     fn the_local_chart_is_of_the_version_that_it_runs() {
         let chart = text("charts/traefik/Chart.yaml");
-        assert!(chart.contains(&format!("appVersion: {}", component("traefik").unwrap().tag)), "{chart}");
+        assert!(
+            chart.contains(&format!(
+                "appVersion: {}",
+                component("traefik").unwrap().tag
+            )),
+            "{chart}"
+        );
     }
 }

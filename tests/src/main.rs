@@ -16,6 +16,7 @@
     reason = "one program: nothing outside can reach its items"
 )]
 
+mod components;
 mod context;
 mod docker;
 mod report;

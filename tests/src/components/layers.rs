@@ -46,7 +46,10 @@ pub fn cached(
         diff_id: layer.diff_id.to_string(),
     };
     // Last: a layer without its note counts as absent.
-    write_whole(&note, &serde_json::to_vec(&kept).context("the note of a layer")?)?;
+    write_whole(
+        &note,
+        &serde_json::to_vec(&kept).context("the note of a layer")?,
+    )?;
     Ok((layer, file))
 }
 

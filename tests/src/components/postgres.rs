@@ -15,17 +15,29 @@ use crate::tools;
 const MAJOR: &str = "18";
 /// The first suite with this major; it moves, so the versions that were used are in the report.
 const SUITE: &str = "forky";
-const PACKAGES: &str = "postgresql-18,postgresql-18-pgvector,patroni,python3-psycopg2,openssl,ca-certificates";
+const PACKAGES: &str =
+    "postgresql-18,postgresql-18-pgvector,patroni,python3-psycopg2,openssl,ca-certificates";
 /// User and group as in Spilo: the operator's settings name them.
 const USER: (u64, u64) = (101, 103);
-const SCRIPTS: [&str; 4] = ["contract.py", "entrypoint.py", "on_role_change.py", "post_init.sh"];
+const SCRIPTS: [&str; 4] = [
+    "contract.py",
+    "entrypoint.py",
+    "on_role_change.py",
+    "post_init.sh",
+];
 
 /// Assembles the image.
 pub fn assemble(cx: &Context) -> Result<Assembled> {
     let rootfs = root_file_system(cx)?;
-    let key = rootfs.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let key = rootfs
+        .file_stem()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     let base = layers::cached(cx, "postgres", &key, |writer| {
-        writer.append_archive(fs_err::File::open(&rootfs)?, |path| !path.starts_with("dev/"))?;
+        writer.append_archive(fs_err::File::open(&rootfs)?, |path| {
+            !path.starts_with("dev/")
+        })?;
         Ok(())
     })?;
     let scripts = scripts_layer(cx)?;
@@ -33,7 +45,12 @@ pub fn assemble(cx: &Context) -> Result<Assembled> {
         .layer(base.0.clone(), &format!("Debian {SUITE}: {PACKAGES}"))
         .layer(scripts.0.clone(), "entrypoint")
         .entrypoint(["/scripts/entrypoint.py"])
-        .env("PATH", &format!("/usr/lib/postgresql/{MAJOR}/bin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"))
+        .env(
+            "PATH",
+            &format!(
+                "/usr/lib/postgresql/{MAJOR}/bin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+            ),
+        )
         .env("LANG", "C.UTF-8")
         .env("PGHOST", "/run/postgresql")
         .env("PYTHONDONTWRITEBYTECODE", "1")
@@ -41,7 +58,11 @@ pub fn assemble(cx: &Context) -> Result<Assembled> {
         .working_dir("/home/postgres")
         .finish();
     let packages = package_versions(&rootfs)?;
-    Ok(Assembled { image, layers: vec![base, scripts], packages })
+    Ok(Assembled {
+        image,
+        layers: vec![base, scripts],
+        packages,
+    })
 }
 
 fn scripts_layer(cx: &Context) -> Result<(oci_image::Layer, PathBuf)> {
@@ -53,7 +74,11 @@ fn scripts_layer(cx: &Context) -> Result<(oci_image::Layer, PathBuf)> {
     layers::cached(cx, "postgres-scripts", &tools::key(&inputs), |writer| {
         let mut entries = Entries::new();
         for name in SCRIPTS {
-            entries.file(&format!("/scripts/{name}"), 0o755, inputs.remove(name).unwrap_or_default())?;
+            entries.file(
+                &format!("/scripts/{name}"),
+                0o755,
+                inputs.remove(name).unwrap_or_default(),
+            )?;
         }
         entries.file("/etc/pg-major", 0o644, format!("{MAJOR}\n"))?;
         entries.folder("/run/postgresql", 0o1777)?;
@@ -75,7 +100,9 @@ fn root_file_system(cx: &Context) -> Result<PathBuf> {
         return Ok(file);
     }
     fs_err::create_dir_all(&folder)?;
-    cx.progress(format!("Debian {SUITE} with PostgreSQL {MAJOR} and Patroni, from packages"));
+    cx.progress(format!(
+        "Debian {SUITE} with PostgreSQL {MAJOR} and Patroni, from packages"
+    ));
     let temporary = folder.join(format!(".{}.tar", std::process::id()));
     let list = folder.join(format!(".{}.packages", std::process::id()));
     let command = Command::new("mmdebstrap")
@@ -84,7 +111,8 @@ fn root_file_system(cx: &Context) -> Result<PathBuf> {
         .args(arguments)
         .arg(SUITE)
         .arg(&temporary);
-    cx.run(&command).context("install Debian packages into a folder")?;
+    cx.run(&command)
+        .context("install Debian packages into a folder")?;
     // The note goes first: the archive's presence says that both are whole.
     write_whole(&file.with_extension("packages"), &fs_err::read(&list)?)?;
     fs_err::remove_file(&list)?;
@@ -93,8 +121,9 @@ fn root_file_system(cx: &Context) -> Result<PathBuf> {
 }
 
 fn arguments() -> Vec<String> {
-    let mut arguments: Vec<String> =
-        ["--variant=essential", "--mode=root", "--format=tar"].map(Into::into).to_vec();
+    let mut arguments: Vec<String> = ["--variant=essential", "--mode=root", "--format=tar"]
+        .map(Into::into)
+        .to_vec();
     arguments.push(format!("--include={PACKAGES}"));
     arguments.push("--aptopt=Apt::Install-Recommends \"false\"".into());
     // Signatures are checked; a mirror of a moving suite may lag behind its date.
@@ -103,11 +132,16 @@ fn arguments() -> Vec<String> {
         arguments.push(format!("--dpkgopt=path-exclude=/usr/share/{folder}/*"));
     }
     let (user, group) = USER;
-    arguments.push(format!("--essential-hook=echo 'postgres:x:{group}:' >>\"$1/etc/group\""));
+    arguments.push(format!(
+        "--essential-hook=echo 'postgres:x:{group}:' >>\"$1/etc/group\""
+    ));
     arguments.push(format!(
         "--essential-hook=echo 'postgres:x:{user}:{group}:PostgreSQL:/home/postgres:/bin/bash' >>\"$1/etc/passwd\""
     ));
-    arguments.push("--customize-hook=chroot \"$1\" dpkg-query -W -f='${Package} ${Version}\\n' >\"$LIST\"".into());
+    arguments.push(
+        "--customize-hook=chroot \"$1\" dpkg-query -W -f='${Package} ${Version}\\n' >\"$LIST\""
+            .into(),
+    );
     // The package makes a database of its own, and remembers the machine.
     arguments.push(format!(
         "--customize-hook=rm -rf \"$1/var/lib/postgresql/{MAJOR}\" \"$1/etc/postgresql/{MAJOR}\" \"$1/etc/ssl/private\" \
@@ -118,7 +152,13 @@ fn arguments() -> Vec<String> {
 
 fn package_versions(rootfs: &Path) -> Result<BTreeMap<String, String>> {
     let text = fs_err::read_to_string(rootfs.with_extension("packages"))?;
-    let wanted = ["postgresql-18", "postgresql-18-pgvector", "patroni", "openssl", "libc6"];
+    let wanted = [
+        "postgresql-18",
+        "postgresql-18-pgvector",
+        "patroni",
+        "openssl",
+        "libc6",
+    ];
     Ok(text
         .lines()
         .filter_map(|line| line.split_once(' '))

@@ -3,6 +3,7 @@
 pub mod cluster;
 pub mod doctor;
 pub mod images;
+pub mod platform;
 pub mod registry;
 pub mod teardown;
 pub mod tools;
@@ -17,6 +18,7 @@ pub fn all() -> Vec<Step> {
         registry::step(),
         images::step(),
         cluster::step(),
+        platform::step(),
         teardown::step(),
     ]
 }

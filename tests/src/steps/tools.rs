@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 
-use crate::context::Context;
+use crate::context::{Context, Source};
 use crate::step::{Outcome, Step};
-use crate::tools::{self, CLUSTER_TOOLS};
+use crate::tools::{self, CLUSTER_TOOLS, GoTool, PLATFORM_TOOLS};
 
 pub fn step() -> Step {
     Step {
@@ -19,8 +19,15 @@ pub fn step() -> Step {
 }
 
 fn run(cx: &Context) -> Result<Outcome> {
+    // Upstream's images hold the platform's programs.
+    let platform: &[GoTool] = if cx.source()? == Source::Packages {
+        &PLATFORM_TOOLS
+    } else {
+        &[]
+    };
+    let wanted: Vec<&GoTool> = CLUSTER_TOOLS.iter().chain(platform).collect();
     let mut built = Vec::new();
-    for tool in &CLUSTER_TOOLS {
+    for tool in &wanted {
         let started = Instant::now();
         if tools::build(cx, tool).with_context(|| format!("build `{}`", tool.name))? {
             cx.progress(format!(
@@ -33,7 +40,7 @@ fn run(cx: &Context) -> Result<Outcome> {
     }
     let real = format!(
         "{} programs from Go modules, {} of them built now",
-        CLUSTER_TOOLS.len(),
+        wanted.len(),
         built.len()
     );
     Ok(Outcome::new(real)
