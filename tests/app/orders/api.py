@@ -1,10 +1,10 @@
 """The orders themselves."""
 
 import uuid
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request, Response
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -90,23 +90,27 @@ async def show(order_id: uuid.UUID, db: Db, after: After) -> OrderView:
     return order
 
 
+class Page(BaseModel):
+    """Which orders to list; `before` continues where the last page ended."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    customer: str | None = None
+    status: Status | None = None
+    before: AwareDatetime | None = None
+    limit: Annotated[int, Field(ge=1, le=100)] = 20
+
+
 @router.get("")
-async def index(  # noqa: PLR0913 - one parameter is one filter of the API
-    db: Db,
-    after: After,
-    customer: str | None = None,
-    status: Status | None = None,
-    before: datetime | None = None,
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
-) -> list[OrderView]:
-    """Lists the newest orders; `before` continues where the last page ended."""
-    statement = select(Order).order_by(Order.created_at.desc(), Order.id).limit(limit)
-    if customer is not None:
-        statement = statement.where(Order.customer == customer)
-    if status is not None:
-        statement = statement.where(Order.status == status)
-    if before is not None:
-        statement = statement.where(Order.created_at < before)
+async def index(db: Db, after: After, page: Annotated[Page, Query()]) -> list[OrderView]:
+    """Lists the newest orders."""
+    statement = select(Order).order_by(Order.created_at.desc(), Order.id).limit(page.limit)
+    if page.customer is not None:
+        statement = statement.where(Order.customer == page.customer)
+    if page.status is not None:
+        statement = statement.where(Order.status == page.status)
+    if page.before is not None:
+        statement = statement.where(Order.created_at < page.before)
 
     async def work(session: AsyncSession) -> list[OrderView]:
         return [OrderView.model_validate(order) for order in await session.scalars(statement)]

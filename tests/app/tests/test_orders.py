@@ -86,6 +86,8 @@ def test_what_is_not_there_is_a_problem(run):
         assert answer.json()["request_id"] == answer.headers["X-Request-ID"]
         position = await client.get("/orders", headers={"X-Read-After": "yesterday"})
         assert position.status_code == 400
+        misspelt = await client.get("/orders", params={"costumer": "ada"})
+        assert misspelt.status_code == 422
 
     run(scenario)
 

@@ -1,0 +1,3 @@
+"""Takes and shows orders."""
+
+__version__ = "1.1.0"
