@@ -1,1 +1,58 @@
-//! oci-registry.
+//! Places that hold OCI images: a registry, a layout on disk, an archive.
+//!
+//! An image is a value of [`oci_image`]; its layers' bytes are wherever [`Blobs`] says. A push
+//! sends what the registry lacks, then the manifest by digest, and the tag last: a push that is
+//! cut off leaves no tag behind.
+//!
+//! ```no_run
+//! use oci_image::{Draft, Entries, Level, Platform};
+//! use oci_registry::{Access, Layout, Registry, reference};
+//!
+//! # async fn example() -> Result<(), oci_registry::RegistryError> {
+//! let layout = Layout::create("target/image")?;
+//! let rootfs = layout.write_layer(Level::Fast, |layer| {
+//!     let archive = std::io::empty(); // a root file system's tar stream
+//!     layer.append_archive(archive, |path| !path.starts_with("dev/"))?;
+//!     let mut entries = Entries::new();
+//!     entries.file("/etc/motd", 0o644, "hello\n")?;
+//!     layer.append(entries).map(|_| ())
+//! })?;
+//! let image = Draft::from_scratch(Platform::linux_amd64())
+//!     .layer(rootfs, "root file system")
+//!     .entrypoint(["/bin/sh"])
+//!     .finish();
+//! layout.put(&image, &["docker.io/library/hello:1"])?;
+//!
+//! let access = Access::default().plain_http(["localhost:5000"]);
+//! let registry = Registry::connect(access)?;
+//! let target = reference("localhost:5000/library/hello:1")?;
+//! let pushed = registry.push(&image, &layout.blobs(&image), &target).await?;
+//! println!("{}", pushed.reference);
+//! # Ok(())
+//! # }
+//! ```
+
+mod access;
+pub mod archive;
+mod blobs;
+mod error;
+mod layout;
+mod registry;
+mod retry;
+mod tree;
+
+pub use access::{Access, Credentials};
+pub use blobs::{Blobs, Source};
+pub use error::RegistryError;
+pub use layout::Layout;
+pub use oci_distribution::Reference;
+pub use registry::{Pushed, Registry};
+pub use tree::add_tree;
+
+/// Reads a reference as people write it: `python:3.14-slim` is Docker Hub's.
+pub fn reference(text: &str) -> Result<Reference, RegistryError> {
+    text.parse().map_err(|source| RegistryError::Reference {
+        text: text.into(),
+        source,
+    })
+}
