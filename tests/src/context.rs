@@ -14,6 +14,38 @@ use crate::docker::Docker;
 use crate::runner::Runner;
 use crate::state::State;
 
+/// The variables that say how package registries are reached, by their clients.
+const CLIENT_SETTINGS: [&str; 28] = [
+    "ALL_PROXY",
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+    "NO_PROXY",
+    "all_proxy",
+    "https_proxy",
+    "http_proxy",
+    "no_proxy",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "REQUESTS_CA_BUNDLE",
+    "PIP_CERT",
+    "PIP_CONFIG_FILE",
+    "PIP_EXTRA_INDEX_URL",
+    "PIP_FIND_LINKS",
+    "PIP_INDEX_URL",
+    "UV_DEFAULT_INDEX",
+    "UV_INDEX_URL",
+    "UV_PYTHON",
+    "GOPROXY",
+    "GOSUMDB",
+    "GONOSUMDB",
+    "GONOSUMCHECK",
+    "GOFLAGS",
+    "GOCACHE",
+    "GOMODCACHE",
+    "GOPATH",
+    "PYENV_ROOT",
+];
+
 /// Where components come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -34,6 +66,8 @@ pub struct Context {
     pub cache: PathBuf,
     /// The Docker daemon of the run.
     pub docker: Docker,
+    /// Where components shall come from, when the user says so.
+    pub forced: Option<Source>,
     /// The variables of the process.
     pub environment: Environment,
     state: RefCell<State>,
@@ -66,6 +100,7 @@ impl Context {
             root,
             folder,
             cache,
+            forced: source,
             environment,
             state: RefCell::new(state),
             step: RefCell::new("e2e".into()),
@@ -141,15 +176,29 @@ impl Context {
         }
     }
 
-    /// Runs a program to its end; call and output go to the step's log.
+    /// Runs a program to its end; call and output go to the step's log while it runs.
     pub fn run(&self, command: &Command) -> Result<Finished> {
-        self.log(&format!("$ {}", command.call()));
-        let result = command.output();
-        match &result {
-            Ok(finished) => self.log(&format!("{}{}", finished.stdout, finished.stderr)),
-            Err(error) => self.log(&error.to_string()),
+        let result = crate::programs::run(self, command);
+        if let Err(error) = &result {
+            self.log(&format!("{error:#}"));
         }
-        result.map_err(Into::into)
+        result
+    }
+
+    /// Runs a program whose output is secret: nothing but the call is logged.
+    pub fn run_quietly(&self, command: &Command) -> Result<Finished> {
+        self.log(&format!("$ {} (output not logged)", command.call()));
+        command.output().map_err(Into::into)
+    }
+
+    /// Starts a call of a package registry's client, which reads how this machine reaches it.
+    pub fn client(&self, program: &str) -> Command {
+        let settings = CLIENT_SETTINGS
+            .iter()
+            .filter_map(|name| Some((name, self.environment.get(name)?)));
+        settings.fold(Command::new(program), |command, (name, value)| {
+            command.env(name, value)
+        })
     }
 
     /// Runs a program and gives its standard output without the last newline.

@@ -19,6 +19,7 @@
 mod components;
 mod context;
 mod docker;
+mod programs;
 mod report;
 mod run;
 mod runner;
@@ -26,6 +27,7 @@ mod state;
 mod step;
 mod steps;
 mod tools;
+mod uv;
 
 use std::process::ExitCode;
 

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::context::Context;
 use crate::state::write_whole;
+use crate::uv;
 
 /// The Kubernetes version of the node image, in standard support on EKS.
 pub const KUBERNETES: &str = "v1.35.4";
@@ -122,6 +123,9 @@ fn all() -> impl Iterator<Item = &'static GoTool> {
 
 /// Gives the path of a built program, or of one of its other names.
 pub fn path(cx: &Context, name: &str) -> Result<PathBuf> {
+    if name == "uv" {
+        return uv::path(cx);
+    }
     let tool = all()
         .find(|tool| tool.name == name || tool.links.contains(&name))
         .with_context(|| format!("no tool is called `{name}`"))?;
@@ -175,20 +179,7 @@ pub fn build(cx: &Context, tool: &GoTool) -> Result<bool> {
 
 /// Starts a call of `go` that reads the machine's module settings and caches.
 pub fn go_command(cx: &Context) -> Command {
-    let passed = [
-        "GOPROXY",
-        "GONOSUMDB",
-        "GONOSUMCHECK",
-        "GOFLAGS",
-        "GOSUMDB",
-        "GOCACHE",
-        "GOMODCACHE",
-        "GOPATH",
-    ];
-    passed
-        .iter()
-        .filter_map(|name| Some((*name, cx.environment.get(name)?)))
-        .fold(Command::new("go"), |go, (name, value)| go.env(name, value))
+    cx.client("go")
         .env("CGO_ENABLED", "0")
         .env("GOTOOLCHAIN", "local")
 }

@@ -1,17 +1,16 @@
 //! What is here, what is missing, and where components will come from.
 
-use std::net::{TcpStream, ToSocketAddrs};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use action_kit::Command;
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use crate::context::{Context, Source};
 use crate::step::{Outcome, Step};
 
-/// Debian's packages that the run calls: program (or file) → package.
-const PROGRAMS: [(&str, &str); 14] = [
+/// Programs that the run calls, with Debian's packages.
+const PROGRAMS: [(&str, &str); 21] = [
     ("dockerd", "docker.io"),
     ("containerd", "containerd"),
     ("runc", "runc"),
@@ -19,36 +18,53 @@ const PROGRAMS: [(&str, &str); 14] = [
     ("nft", "nftables"),
     ("conntrack", "conntrack"),
     ("ip", "iproute2"),
+    ("kmod", "kmod"),
+    ("sysctl", "procps"),
     ("nsenter", "util-linux"),
+    ("setpriv", "util-linux"),
     ("mmdebstrap", "mmdebstrap"),
     ("jq", "jq"),
+    ("curl", "curl"),
     ("docker-registry", "docker-registry"),
     ("gcc", "gcc"),
+    ("make", "make"),
+    ("perl", "perl"),
     ("unzip", "unzip"),
+    ("git", "git"),
     ("pkg-config", "pkg-config"),
 ];
 
-/// Debian's packages that hold no program: file → package.
-const FILES: [(&str, &str); 5] = [
+/// Files that the run reads, with Debian's packages.
+const FILES: [(&str, &str); 6] = [
     ("/bin/busybox", "busybox-static"),
+    ("/usr/include/stdio.h", "libc6-dev"),
     ("/usr/include/libxml2/libxml/parser.h", "libxml2-dev"),
     ("/usr/include/unicode/uversion.h", "libicu-dev"),
     ("/usr/include/lzma.h", "liblzma-dev"),
     ("/etc/ssl/certs/ca-certificates.crt", "ca-certificates"),
 ];
 
-/// Programs that cannot be installed from Debian in a version that serves.
-const TOOLCHAINS: [(&str, &str); 3] = [
+/// Programs that Debian has in no version that serves, with a call that shows that they work.
+const TOOLCHAINS: [(&str, &[&str], &str); 3] = [
+    ("go", &["version"], "Go 1.26 or later"),
+    ("cargo", &["--version"], "Rust 1.95 or later, by rustup"),
     (
-        "go",
-        "Go 1.26 or later, from go.dev or your package manager",
+        "python3",
+        &["-m", "pip", "--version"],
+        "Python 3.11 or later with pip",
     ),
-    ("cargo", "Rust, by rustup"),
-    ("python3", "Python 3.11 or later"),
 ];
 
-/// An end-to-end run takes this much memory at its peak, in GiB.
+/// What an end-to-end run takes at its peak, in GiB.
 const MEMORY: u64 = 12;
+/// What an end-to-end run writes on a new machine, in GiB.
+const DISK: u64 = 25;
+/// What it writes when the cache is warm, in GiB.
+const DISK_WARM: u64 = 8;
+/// Asked whether a container registry answers.
+const REGISTRY: &str = "https://registry-1.docker.io/v2/";
+/// A file that keeps Debian's packages from starting services when they are installed.
+const POLICY: &str = "/usr/sbin/policy-rc.d";
 
 pub fn step() -> Step {
     Step {
@@ -61,42 +77,88 @@ pub fn step() -> Step {
 }
 
 fn run(cx: &Context) -> Result<Outcome> {
-    for (program, from) in TOOLCHAINS {
-        if find(cx, program).is_none() {
-            bail!("`{program}` is not on PATH; the run needs {from}");
-        }
-    }
-    let memory = memory()?;
-    if memory < MEMORY {
-        bail!("the machine has {memory} GiB of memory; the run takes up to {MEMORY}");
-    }
     let missing = missing(cx);
+    let problems = [toolchains(cx), memory_problem()?, disk_problem(cx)?].concat();
+    if !problems.is_empty() || (!missing.is_empty() && !may_install(cx)) {
+        bail!("{}", advice(&problems, &missing));
+    }
     if !missing.is_empty() {
         install(cx, &missing)?;
     }
-    let source = match cx.source() {
-        Ok(source) => source,
-        Err(_) => detect(cx),
+    let (source, why) = match cx.forced {
+        Some(source) => (source, "as `--source` says"),
+        None => detect(cx),
     };
     cx.update(|state| state.source = Some(source))?;
     let said = match source {
-        Source::Packages => "components from package registries (no container registry answers)",
-        Source::Upstream => "components as upstream images (a container registry answers)",
+        Source::Packages => "components made from package registries",
+        Source::Upstream => "components as upstream images",
     };
-    cx.progress(said);
     let docker = if cx.docker.ours {
         "a Docker daemon of our own"
     } else {
         "the machine's Docker daemon"
     };
-    Ok(Outcome::new(format!("{said}; {docker}"))
+    cx.progress(format!("{said} ({why}); {docker}"));
+    Ok(Outcome::new(format!("{said} ({why}); {docker}"))
         .fact("source", source)
-        .fact("memory-gib", memory)
+        .fact("memory-gib", memory()?)
+        .fact("free-disk-gib", free(&cx.folder)?)
         .fact("cores", std::thread::available_parallelism()?.get())
         .fact("installed", missing))
 }
 
-fn find(cx: &Context, program: &str) -> Option<std::path::PathBuf> {
+fn toolchains(cx: &Context) -> Vec<String> {
+    let works =
+        |program: &str, arguments: &[&str]| cx.run(&Command::new(program).args(arguments)).is_ok();
+    TOOLCHAINS
+        .iter()
+        .filter(|(program, arguments, _)| !works(program, arguments))
+        .map(|(program, _, needed)| format!("`{program}` does not answer; the run needs {needed}"))
+        .collect()
+}
+
+fn memory_problem() -> Result<Vec<String>> {
+    let memory = memory()?;
+    Ok(if memory < MEMORY {
+        vec![format!(
+            "the machine has {memory} GiB of memory; the run takes up to {MEMORY}"
+        )]
+    } else {
+        Vec::new()
+    })
+}
+
+fn disk_problem(cx: &Context) -> Result<Vec<String>> {
+    let needed = if cx.cache.join("node").exists() {
+        DISK_WARM
+    } else {
+        DISK
+    };
+    let free = free(&cx.folder)?;
+    Ok(if free < needed {
+        vec![format!(
+            "{free} GiB are free below {}; the run writes up to {needed}",
+            cx.folder.display()
+        )]
+    } else {
+        Vec::new()
+    })
+}
+
+/// Says all that a person has to do, in one message.
+fn advice(problems: &[String], packages: &[&str]) -> String {
+    let mut lines = problems.to_vec();
+    if !packages.is_empty() {
+        let list = packages.join(" ");
+        lines.push(format!(
+            "packages are missing; as root on Debian or Ubuntu: apt-get install --no-install-recommends {list}"
+        ));
+    }
+    format!("the machine is not ready:\n- {}", lines.join("\n- "))
+}
+
+fn find(cx: &Context, program: &str) -> Option<PathBuf> {
     let path = cx.environment.get("PATH").unwrap_or_default();
     path.split(':')
         .chain(["/usr/sbin", "/sbin"])
@@ -119,21 +181,27 @@ fn missing(cx: &Context) -> Vec<&'static str> {
     missing
 }
 
+fn may_install(cx: &Context) -> bool {
+    let root = cx.output(&Command::new("id").arg("-u"));
+    root.is_ok_and(|id| id == "0") && find(cx, "apt-get").is_some()
+}
+
 fn install(cx: &Context, packages: &[&str]) -> Result<()> {
-    let list = packages.join(" ");
-    let root = cx.output(&Command::new("id").arg("-u"))? == "0";
-    if !root || find(cx, "apt-get").is_none() {
-        bail!(
-            "these packages are missing: {list}\nhint: as root on Debian or Ubuntu: apt-get install {list}"
-        );
+    cx.progress(format!("installing {}", packages.join(" ")));
+    // The run starts what it needs by itself, where nobody else is disturbed.
+    let policy = !Path::new(POLICY).exists();
+    if policy {
+        fs_err::write(POLICY, "#!/bin/sh\nexit 101\n")?;
+        fs_err::set_permissions(POLICY, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
     }
-    cx.progress(format!("installing {list}"));
-    cx.run(&apt().args(["update", "-qq"]))?;
-    cx.run(
-        &apt()
-            .args(["install", "-y", "-qq", "--no-install-recommends"])
-            .args(packages),
-    )?;
+    let installed = cx.run(&apt(cx).args(["update", "-qq"])).and_then(|_| {
+        let install = ["install", "-y", "-qq", "--no-install-recommends"];
+        cx.run(&apt(cx).args(install).args(packages))
+    });
+    if policy {
+        fs_err::remove_file(POLICY)?;
+    }
+    installed?;
     let missing = missing(cx);
     if !missing.is_empty() {
         bail!(
@@ -144,28 +212,26 @@ fn install(cx: &Context, packages: &[&str]) -> Result<()> {
     Ok(())
 }
 
-fn apt() -> Command {
-    // A run level of 1 keeps packages from starting their services.
-    Command::new("apt-get")
+fn apt(cx: &Context) -> Command {
+    cx.client("apt-get")
         .env("DEBIAN_FRONTEND", "noninteractive")
-        .env("RUNLEVEL", "1")
 }
 
-/// Looks whether a container registry answers. A name that does not resolve is an answer too.
-fn detect(cx: &Context) -> Source {
-    let host = "registry-1.docker.io:443";
-    let answers = host
-        .to_socket_addrs()
-        .ok()
-        .and_then(|mut addresses| addresses.next())
-        .is_some_and(|address| {
-            TcpStream::connect_timeout(&address, Duration::from_secs(3)).is_ok()
-        });
-    cx.log(&format!("{host} answers: {answers}"));
-    if answers {
-        Source::Upstream
-    } else {
-        Source::Packages
+/// Looks whether a container registry answers: it does when it asks for credentials.
+fn detect(cx: &Context) -> (Source, &'static str) {
+    let curl = cx.client("curl").args([
+        "--silent",
+        "--output",
+        "/dev/null",
+        "--max-time",
+        "5",
+        "--write-out",
+        "%{http_code}",
+        REGISTRY,
+    ]);
+    match cx.output(&curl).as_deref() {
+        Ok("200" | "401") => (Source::Upstream, "a container registry answers"),
+        _ => (Source::Packages, "no container registry answers"),
     }
 }
 
@@ -174,7 +240,42 @@ fn memory() -> Result<u64> {
     let kib = text
         .lines()
         .find_map(|line| line.strip_prefix("MemTotal:"))
-        .unwrap_or_default();
+        .context("`/proc/meminfo` tells no `MemTotal`")?;
     let kib: u64 = kib.trim().trim_end_matches(" kB").parse()?;
     Ok(kib.div_ceil(1024 * 1024))
+}
+
+/// Gives the free space of a folder's file system, in GiB.
+fn free(folder: &Path) -> Result<u64> {
+    let call = Command::new("df")
+        .args(["--output=avail", "--block-size=1G"])
+        .arg(folder);
+    let text = call.output()?.stdout;
+    let last = text.lines().last().unwrap_or_default().trim();
+    last.parse()
+        .with_context(|| format!("`df` says `{last}` about free space"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_advice_is_one_message() {
+        let text = advice(
+            &["`go` does not answer".into()],
+            &["docker.io", "mmdebstrap"],
+        );
+        assert!(
+            text.contains("- `go` does not answer\n- packages are missing"),
+            "{text}"
+        );
+        assert!(text.ends_with("docker.io mmdebstrap"), "{text}");
+    }
+
+    #[test]
+    fn the_machine_tells_memory_and_disk() {
+        assert!(memory().unwrap() > 0);
+        assert!(free(Path::new("/")).is_ok());
+    }
 }

@@ -7,11 +7,12 @@ use anyhow::{Context as _, Result};
 use crate::context::{Context, Source};
 use crate::step::{Outcome, Step};
 use crate::tools::{self, CLUSTER_TOOLS, GoTool, PLATFORM_TOOLS};
+use crate::uv;
 
 pub fn step() -> Step {
     Step {
         name: "tools",
-        about: "build kind, helm and Kubernetes from their Go modules",
+        about: "build kind, helm, Kubernetes and the platform's programs from their Go modules",
         cold: Duration::from_secs(900),
         warm: Duration::from_secs(3),
         run,
@@ -27,6 +28,9 @@ fn run(cx: &Context) -> Result<Outcome> {
     };
     let wanted: Vec<&GoTool> = CLUSTER_TOOLS.iter().chain(platform).collect();
     let mut built = Vec::new();
+    if uv::fetch(cx).context("fetch `uv`")? {
+        built.push("uv");
+    }
     for tool in &wanted {
         let started = Instant::now();
         if tools::build(cx, tool).with_context(|| format!("build `{}`", tool.name))? {
