@@ -12,8 +12,11 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use oci_image::{Draft, Entries, Image, Layer, Platform};
+use oci_registry::{Access, Blobs, Registry, Source, reference};
+use serde::Serialize;
 
 use crate::context::Context;
+use crate::steps::registry;
 use crate::tools;
 
 /// The user that programs without a user of their own run as.
@@ -147,6 +150,49 @@ pub struct Assembled {
     pub layers: Vec<(Layer, PathBuf)>,
     /// The packages that it holds, with their versions.
     pub packages: BTreeMap<String, String>,
+}
+
+/// A component's image in the run's registry.
+#[derive(Serialize)]
+pub struct Published {
+    /// The upstream name that it answers to.
+    pub upstream: String,
+    /// Its digest here.
+    pub digest: String,
+    /// Its size as it is pulled.
+    pub bytes: u64,
+    /// Bytes that the registry did not have yet.
+    pub sent: u64,
+    /// The packages that it holds, with their versions.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub packages: BTreeMap<String, String>,
+}
+
+/// Assembles every component's image and pushes it to the run's registry, by name.
+pub fn publish(cx: &Context) -> Result<BTreeMap<String, Published>> {
+    let address = registry::address(cx);
+    let places = Registry::connect(Access::default().plain_http([address.clone()]))?;
+    let mut published = BTreeMap::new();
+    for component in &COMPONENTS {
+        let assembled = assemble(cx, component)?;
+        let target = reference(&format!("{address}/{}:{}", component.path(), component.tag))?;
+        let mut blobs = Blobs::new();
+        for (layer, path) in &assembled.layers {
+            blobs.insert(layer.digest.clone(), Source::File(path.clone()));
+        }
+        let pushed = cx.block_on(places.push(&assembled.image, &blobs, &target))?;
+        published.insert(
+            component.name.to_owned(),
+            Published {
+                upstream: component.reference(),
+                digest: assembled.image.digest().to_string(),
+                bytes: assembled.layers.iter().map(|(layer, _)| layer.size).sum(),
+                sent: pushed.sent,
+                packages: assembled.packages,
+            },
+        );
+    }
+    Ok(published)
 }
 
 /// Assembles a component's image; layers are kept in the cache.

@@ -1,10 +1,12 @@
 //! Assembles the images of the actions.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::context::Context;
+use crate::components;
+use crate::context::{Context, Source};
 use crate::step::{Outcome, Step};
 
 pub fn step() -> Step {
@@ -18,6 +20,9 @@ pub fn step() -> Step {
 }
 
 fn run(cx: &Context) -> Result<Outcome> {
-    cx.log("");
-    Ok(Outcome::new(""))
+    let components = match cx.source()? {
+        Source::Packages => components::publish(cx)?,
+        Source::Upstream => BTreeMap::new(),
+    };
+    Ok(Outcome::new(format!("{} images of components", components.len())).fact("components", components))
 }
