@@ -75,7 +75,7 @@ async fn load(region: Option<&str>, environment: &Environment) -> Result<SdkConf
     };
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(5))
-        .operation_attempt_timeout(Duration::from_secs(60))
+        .operation_attempt_timeout(Duration::from_mins(1))
         .build();
     let mut loader = aws_config::from_env()
         .http_client(client)

@@ -1,6 +1,5 @@
 //! EKS tokens: a presigned `GetCallerIdentity` that only the named cluster accepts.
 
-use std::borrow::Cow;
 use std::error::Error;
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
@@ -20,9 +19,9 @@ use crate::AccountError;
 /// The header that ties the request to one cluster.
 const CLUSTER_HEADER: &str = "x-k8s-aws-id";
 /// How long the signed address itself may be used.
-const EXPIRES: Duration = Duration::from_secs(60);
+const EXPIRES: Duration = Duration::from_mins(1);
 /// EKS takes the token for fifteen minutes from its signing; clients renew a minute before.
-const LIFETIME: Duration = Duration::from_secs(14 * 60);
+const LIFETIME: Duration = Duration::from_mins(14);
 
 /// A bearer token for a cluster.
 #[derive(Clone, Debug)]
@@ -101,7 +100,7 @@ fn presigned(
 }
 
 /// Percent-encodes a query value (RFC 3986, unreserved characters stay).
-fn escaped(value: &Cow<'_, str>) -> String {
+fn escaped(value: &str) -> String {
     let mut text = String::new();
     for byte in value.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

@@ -1,0 +1,174 @@
+//! The values in `infrastructure.yaml`, each checked once.
+
+use std::fmt;
+use std::net::Ipv4Addr;
+use std::str::FromStr;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+use thiserror::Error;
+
+/// A text that is not what its place asks for.
+#[derive(Debug, Error)]
+#[error("`{value}` is no {what}")]
+pub struct NameError {
+    value: String,
+    what: &'static str,
+}
+
+fn check(value: &str, what: &'static str, holds: bool) -> Result<(), NameError> {
+    if holds {
+        return Ok(());
+    }
+    Err(NameError {
+        value: value.into(),
+        what,
+    })
+}
+
+/// Says whether a text is lower-case words, joined by hyphens, that begin with a letter.
+fn is_words(text: &str, longest: usize) -> bool {
+    text.len() <= longest
+        && text.starts_with(|first: char| first.is_ascii_lowercase())
+        && !text.ends_with('-')
+        && !text.contains("--")
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
+macro_rules! text {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $holds:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub struct $name(String);
+
+        impl $name {
+            /// Gives the text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = NameError;
+
+            fn from_str(text: &str) -> Result<Self, NameError> {
+                let holds: fn(&str) -> bool = $holds;
+                check(text, $what, holds(text))?;
+                Ok(Self(text.into()))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer)?
+                    .parse()
+                    .map_err(D::Error::custom)
+            }
+        }
+    };
+}
+
+text!(
+    /// The prefix of every name.
+    ProjectName,
+    "project name: lower-case letters, digits and single hyphens, at most 20, a letter first",
+    |text| is_words(text, 20)
+);
+text!(
+    /// An environment's name.
+    EnvironmentName,
+    "environment name: lower-case letters, digits and single hyphens, at most 12, a letter first",
+    |text| is_words(text, 12)
+);
+text!(
+    /// An AWS region.
+    RegionName,
+    "AWS region, such as `eu-west-1`",
+    |text| is_words(text, 24)
+        && text.split('-').count() >= 3
+        && text.ends_with(|last: char| last.is_ascii_digit())
+);
+text!(
+    /// A Kubernetes minor.
+    KubernetesVersion,
+    "Kubernetes minor, such as \"1.35\" (in quotes)",
+    |text| text
+        .strip_prefix("1.")
+        .is_some_and(|minor| minor.len() == 2 && minor.parse::<u8>().is_ok())
+);
+text!(
+    /// An IPv4 network.
+    Cidr,
+    "IPv4 network, such as `10.40.0.0/16`, whose address has no bits set after the prefix",
+    |text| parse_cidr(text).is_some()
+);
+text!(
+    /// The network of a VPC: sixteen equal parts of it are the subnets.
+    VpcCidr,
+    "network for a VPC, such as `10.40.0.0/16`: between /16 and /20, no bits set after the prefix",
+    |text| parse_cidr(text).is_some_and(|(_, prefix)| (16..=20).contains(&prefix))
+);
+
+impl Default for KubernetesVersion {
+    fn default() -> Self {
+        Self("1.35".into())
+    }
+}
+
+impl Default for VpcCidr {
+    fn default() -> Self {
+        Self("10.40.0.0/16".into())
+    }
+}
+
+fn parse_cidr(text: &str) -> Option<(u32, u32)> {
+    let (address, prefix) = text.split_once('/')?;
+    let address = u32::from(address.parse::<Ipv4Addr>().ok()?);
+    let prefix: u32 = prefix.parse().ok().filter(|prefix| *prefix <= 32)?;
+    let host = u32::MAX.checked_shr(prefix).unwrap_or(0);
+    (address & host == 0).then_some((address, prefix))
+}
+
+impl VpcCidr {
+    /// Cuts the network into sixteen equal ones.
+    #[must_use]
+    pub fn sixteenths(&self) -> Vec<String> {
+        let Some((address, prefix)) = parse_cidr(&self.0) else {
+            return Vec::new();
+        };
+        let prefix = prefix + 4;
+        let size = 1u32 << (32 - prefix);
+        (0..16)
+            .map(|index| format!("{}/{prefix}", Ipv4Addr::from(address + index * size)))
+            .collect()
+    }
+}
+
+/// Three different availability zones.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Zones(pub [String; 3]);
+
+impl<'de> Deserialize<'de> for Zones {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let zones = Vec::<String>::deserialize(deserializer)?;
+        let count = zones.len();
+        let zones: [String; 3] = zones.try_into().map_err(|_| {
+            D::Error::custom(format!(
+                "{count} zones are named: the architecture has exactly three"
+            ))
+        })?;
+        if zones[0] == zones[1] || zones[1] == zones[2] || zones[0] == zones[2] {
+            return Err(D::Error::custom("the same zone is named twice"));
+        }
+        Ok(Self(zones))
+    }
+}

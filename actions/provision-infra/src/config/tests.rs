@@ -1,0 +1,93 @@
+use std::path::Path;
+
+use action_kit::Failure;
+use insta::assert_snapshot;
+
+use super::*;
+
+const WHOLE: &str = "\
+project: shop
+region: eu-west-1
+account: 000000000000
+environments:
+  staging:
+    nat: single
+  prod:
+    region: eu-central-1
+    account: '111111111111'
+    cidr: 10.64.0.0/18
+    zones: [eu-central-1a, eu-central-1b, eu-central-1c]
+    kubernetes-version: 1.30
+    endpoint-access:
+      public: [203.0.113.0/24]
+    deletion-protection: true
+";
+
+fn parse(text: &str, environment: &str) -> Result<Target, ConfigError> {
+    let environment = environment.parse().ok();
+    Target::parse(text, Path::new("infra.yaml"), environment.as_ref())
+}
+
+fn refusal(text: &str) -> String {
+    let error = parse(text, "prod").unwrap_err();
+    let position = error.position().and_then(|position| position.line);
+    format!("{position:?} {error}")
+}
+
+#[test]
+fn an_environment_inherits_what_it_does_not_say() {
+    let staging = parse(WHOLE, "staging").unwrap();
+    assert_eq!(staging.name(), "shop-staging");
+    assert_eq!(staging.region.as_str(), "eu-west-1");
+    assert_eq!(staging.account.unwrap().to_string(), "000000000000");
+    assert_eq!(staging.settings.nat, Nat::Single);
+    let prod = parse(WHOLE, "prod").unwrap();
+    assert_eq!(prod.region.as_str(), "eu-central-1");
+    assert_eq!(prod.settings.kubernetes_version.as_str(), "1.30");
+    assert_eq!(prod.settings.cidr.sixteenths()[11], "10.64.44.0/22");
+}
+
+#[test]
+fn what_is_wrong_is_said_with_its_line() {
+    let with = |line: &str| format!("project: shop\nenvironments:\n  prod:\n    {line}\n");
+    let mut refusals: Vec<String> = [
+        "colour: red",
+        "cidr: 10.40.0.1/16",
+        "nat: none",
+        "kubernetes-version: latest",
+        "zones: [eu-west-1a, eu-west-1b]",
+        "zones: [a, b, a]",
+        "account: '1234'",
+        "region: mars",
+        "cidr: [",
+    ]
+    .map(|line| refusal(&with(line)))
+    .to_vec();
+    refusals.push(refusal("project: Shop_1\nenvironments: {}\n"));
+    refusals.push(refusal("project: shop\nenvironments: {prod: {}}\n"));
+    assert_snapshot!(refusals.join("\n"), @"");
+}
+
+#[test]
+fn an_environment_must_be_named_when_there_are_two() {
+    let file = Path::new("infra.yaml");
+    assert_snapshot!(Target::parse(WHOLE, file, None).unwrap_err(), @"");
+    assert_snapshot!(parse(WHOLE, "test").unwrap_err(), @"");
+    let one = "project: shop\nregion: eu-west-1\nenvironments: {prod: {}}\n";
+    assert_eq!(Target::parse(one, file, None).unwrap().name(), "shop-prod");
+}
+
+#[test]
+fn an_input_may_not_contradict_the_file() {
+    let file = Path::new("infra.yaml");
+    let staging = parse(WHOLE, "staging").unwrap();
+    let guard = |region, account: Option<&str>| {
+        let account = account.map(|account| account.parse().unwrap());
+        staging.clone().guard(file, region, account.as_ref())
+    };
+    assert!(guard(Some("eu-west-1"), Some("000000000000")).is_ok());
+    let region = guard(Some("us-east-1"), None).unwrap_err();
+    assert_snapshot!(region, @"");
+    assert_eq!(region.reason(), Reason::Refused);
+    assert_snapshot!(guard(None, Some("999999999999")).unwrap_err(), @"");
+}

@@ -1,0 +1,225 @@
+//! What can go wrong with stacks.
+
+use std::path::PathBuf;
+
+use action_kit::{Failure, Reason};
+use aws_account::ServiceError;
+use plan::{Digest, PlanError};
+use thiserror::Error;
+
+use crate::stack::Event;
+
+/// The infrastructure cannot be planned, changed or read.
+#[derive(Debug, Error)]
+pub enum InfraError {
+    /// CloudFormation does not take a template or its parameters.
+    #[error("the template of the layer `{layer}` is not valid: {message}")]
+    InvalidTemplate {
+        /// The layer.
+        layer: String,
+        /// What CloudFormation says.
+        message: String,
+    },
+    /// A call failed.
+    #[error("{doing}")]
+    Call {
+        /// What was being done, and to what.
+        doing: String,
+        /// The answer.
+        source: ServiceError,
+    },
+    /// A change set could not be made.
+    #[error("make a change set for the stack `{stack}`: {message}")]
+    ChangeSet {
+        /// The stack.
+        stack: String,
+        /// What CloudFormation says.
+        message: String,
+    },
+    /// A resource could not be made, changed or deleted.
+    #[error(
+        "{} ({}) of the stack `{stack}` is {}: {}",
+        event.logical_id, event.kind, event.status, event.reason
+    )]
+    Resource {
+        /// The stack.
+        stack: String,
+        /// What happened to the resource.
+        event: Box<Event>,
+        /// How the stack ended.
+        stack_status: String,
+    },
+    /// A stack failed and no resource says why.
+    #[error("the stack `{stack}` is {status}: {reason}")]
+    Stack {
+        /// The stack.
+        stack: String,
+        /// Its status.
+        status: String,
+        /// What CloudFormation says.
+        reason: String,
+    },
+    /// It takes longer than it may.
+    #[error("the stack `{stack}` is still {status} after {seconds} seconds")]
+    TimedOut {
+        /// The stack.
+        stack: String,
+        /// Its status.
+        status: String,
+        /// How long the run was.
+        seconds: u64,
+    },
+    /// Something else changes a stack right now.
+    #[error("the stack `{stack}` is {status}: another run is changing it")]
+    Busy {
+        /// The stack.
+        stack: String,
+        /// Its status.
+        status: String,
+    },
+    /// What would be done now is not what was reviewed.
+    #[error("the plan is {found}, reviewed was {reviewed}{}", listed(differences))]
+    PlanChanged {
+        /// The digest that was approved.
+        reviewed: Digest,
+        /// The digest now.
+        found: Digest,
+        /// What moved, when the reviewed plan is at hand.
+        differences: Vec<String>,
+    },
+    /// A layer that was planned as known after apply would do more than was reviewed.
+    #[error(
+        "the layer `{layer}` would now do more than was reviewed{}",
+        listed(more)
+    )]
+    MoreThanReviewed {
+        /// The layer.
+        layer: String,
+        /// What was not reviewed.
+        more: Vec<String>,
+    },
+    /// The reviewed plan's file cannot be read.
+    #[error("read the plan in `{}`", file.display())]
+    PlanFile {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: PlanError,
+    },
+    /// A file cannot be read or written.
+    #[error("{doing} `{}`", file.display())]
+    File {
+        /// What was being done.
+        doing: &'static str,
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Data or the cluster would go.
+    #[error("the change loses what cannot be made again: {}", targets.join(", "))]
+    Protected {
+        /// What would be lost.
+        targets: Vec<String>,
+    },
+    /// The destruction is confirmed for something else.
+    #[error("`confirm-destroy` is `{given}`, this is `{expected}`")]
+    NotConfirmed {
+        /// What was given.
+        given: String,
+        /// What would be destroyed.
+        expected: String,
+    },
+    /// There is no cluster to reach.
+    #[error("`{name}` has no cluster yet: none of its stacks has the output `ClusterName`")]
+    NoCluster {
+        /// The environment.
+        name: String,
+    },
+}
+
+fn listed(items: &[String]) -> String {
+    items.iter().flat_map(|item| ["\n  ", item]).collect()
+}
+
+impl Failure for InfraError {
+    fn reason(&self) -> Reason {
+        match self {
+            Self::InvalidTemplate { .. } | Self::PlanFile { .. } | Self::File { .. } => {
+                Reason::InvalidInput
+            }
+            Self::Call { .. }
+            | Self::ChangeSet { .. }
+            | Self::Resource { .. }
+            | Self::Stack { .. }
+            | Self::NoCluster { .. } => Reason::RemoteFailed,
+            Self::TimedOut { .. } => Reason::TimedOut,
+            Self::Busy { .. } => Reason::Locked,
+            Self::PlanChanged { .. } | Self::MoreThanReviewed { .. } => Reason::PlanChanged,
+            Self::Protected { .. } | Self::NotConfirmed { .. } => Reason::Refused,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        let hint = match self {
+            Self::InvalidTemplate { .. } => {
+                "correct the template (`cfn-lint` checks it without AWS) or the setting that it \
+                 refuses; nothing was changed"
+                    .into()
+            }
+            Self::Call { source, .. } => call_hint(source),
+            Self::ChangeSet { .. } => {
+                "nothing was changed; correct what CloudFormation names and run again".into()
+            }
+            Self::Resource { stack_status, .. } => format!(
+                "the stack is {stack_status}; remove the cause and run again: the next run goes on \
+                 from there"
+            ),
+            Self::Stack { .. } => "the stack's events in the CloudFormation console say more; the \
+                                   next run goes on from there"
+                .into(),
+            Self::TimedOut { .. } => "AWS goes on by itself: run again to follow it, or raise \
+                                      `timeout-seconds`"
+                .into(),
+            Self::Busy { .. } => {
+                "run again when it is done; `apply` and `destroy` wait for it".into()
+            }
+            Self::PlanChanged { .. } => {
+                "something moved since the review: make a new plan, review it, and apply that"
+                    .into()
+            }
+            Self::MoreThanReviewed { .. } => {
+                "the layers before it are done; make a new plan, review it, and apply that".into()
+            }
+            Self::PlanFile { source, .. } => source.hint().into(),
+            Self::File { .. } => "name a file that this user may read or write".into(),
+            Self::Protected { targets } => format!(
+                "when it is meant, list them in `allow-replace`: {}",
+                targets.join(" ")
+            ),
+            Self::NotConfirmed { expected, .. } => {
+                format!("set `confirm-destroy: {expected}` when it is meant")
+            }
+            Self::NoCluster { .. } => {
+                "run `mode: apply` first, or name another cluster with the input `cluster`".into()
+            }
+        };
+        vec![hint]
+    }
+}
+
+fn call_hint(answer: &ServiceError) -> String {
+    match answer.code.as_deref() {
+        Some("AccessDenied" | "AccessDeniedException") => {
+            "the role lacks the permission that the message names".into()
+        }
+        Some("ExpiredToken" | "ExpiredTokenException") => {
+            "the credentials have expired: get new ones and run again".into()
+        }
+        Some("Throttling" | "ThrottlingException") => {
+            "CloudFormation is asked too often: run again in a minute".into()
+        }
+        None => "look whether the endpoint (AWS_ENDPOINT_URL, or AWS itself) can be reached".into(),
+        Some(_) => "correct what the answer names and run again".into(),
+    }
+}

@@ -1,0 +1,112 @@
+//! The inputs of the action.
+
+use std::path::PathBuf;
+
+use action_kit::Common;
+use aws_account::Account;
+use clap::ValueEnum;
+use plan::Digest;
+
+use crate::config::EnvironmentName;
+
+/// What to do with the infrastructure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Mode {
+    /// Show what would change, and change nothing
+    Plan,
+    /// Make the change
+    Apply,
+    /// Delete everything; without `confirm-destroy` only show what that is
+    Destroy,
+    /// Print what the stacks give: names and identifiers
+    Outputs,
+    /// Write a kubeconfig for the cluster
+    Kubeconfig,
+    /// Print a token for the cluster, in the form that `kubectl` asks an exec plug-in for
+    Token,
+}
+
+/// How a kubeconfig's user logs in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Login {
+    /// With a token in the file, good for a quarter of an hour
+    Token,
+    /// By calling this program whenever a token is needed
+    Exec,
+}
+
+/// What the action takes.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Inputs {
+    /// What to do
+    #[arg(long, value_enum, default_value = "plan")]
+    pub mode: Mode,
+
+    /// File that describes the environments
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "deploy/infrastructure.yaml"
+    )]
+    pub config: PathBuf,
+
+    /// The environment: a key of `environments` in the file
+    #[arg(long, value_name = "NAME")]
+    pub environment: Option<EnvironmentName>,
+
+    /// AWS region; refused when it is not the one that the file declares
+    #[arg(long, value_name = "REGION")]
+    pub region: Option<String>,
+
+    /// AWS account that the credentials must belong to; refused when the file declares another
+    #[arg(long, value_name = "DIGITS")]
+    pub account: Option<Account>,
+
+    /// Folder with templates (`network.yaml`, `cluster.yaml`) to use instead of the built-in ones
+    #[arg(long, value_name = "FOLDER")]
+    pub stacks: Option<PathBuf>,
+
+    /// File that the plan is written to by `plan`, and compared with by `apply` and `destroy`
+    #[arg(long, value_name = "FILE")]
+    pub plan_file: Option<PathBuf>,
+
+    /// Digest of the reviewed plan: `apply` and `destroy` refuse to do anything else
+    #[arg(long, value_name = "DIGEST")]
+    pub plan_digest: Option<Digest>,
+
+    /// Resources (logical ids) that hold data or the cluster and may be replaced or deleted by
+    /// `apply`
+    #[arg(long, value_name = "LOGICAL-ID", action = clap::ArgAction::Append)]
+    pub allow_replace: Vec<String>,
+
+    /// `<project>-<environment>`: says that `destroy` means it
+    #[arg(long, value_name = "NAME")]
+    pub confirm_destroy: Option<String>,
+
+    /// EKS cluster for `kubeconfig` and `token`, when it is not the environment's own
+    #[arg(long, value_name = "NAME")]
+    pub cluster: Option<String>,
+
+    /// File that the kubeconfig is written to: always by `kubeconfig` (by default
+    /// `.fastapi-eks-actions/kubeconfig`), by `apply` when it is given
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+
+    /// How the kubeconfig's user logs in
+    #[arg(long, value_enum, default_value = "token")]
+    pub kubeconfig_login: Login,
+
+    /// How long the whole run may take; an EKS cluster needs about ten minutes
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
+    pub timeout_seconds: u64,
+
+    /// What every action takes.
+    #[command(flatten)]
+    pub common: Common,
+}
+
+impl AsRef<Common> for Inputs {
+    fn as_ref(&self) -> &Common {
+        &self.common
+    }
+}

@@ -1,0 +1,345 @@
+//! The infrastructure of an environment, as CloudFormation stacks: planned by change sets, applied
+//! exactly as reviewed, and destroyed in order.
+//!
+//! [`observe`] asks CloudFormation what it would do, [`plan`] turns that into a plan without any
+//! input or output, [`apply`] carries it out. Whatever a killed run leaves behind is a state that
+//! the next run starts from.
+
+pub mod access;
+pub mod apply;
+pub mod cloudformation;
+pub mod config;
+pub mod destroy;
+pub mod error;
+pub mod inputs;
+pub mod layers;
+pub mod observe;
+pub mod plan;
+mod render;
+pub mod stack;
+pub mod template;
+pub mod watch;
+
+use std::path::PathBuf;
+
+use action_kit::{Context, Failed, Metadata, Outcome, Report};
+use aws_account::{Session, exec_credential};
+
+use crate::apply::{Review, Work};
+use crate::cloudformation::CloudFormation;
+use crate::config::{ConfigError, Target};
+use crate::error::InfraError;
+use crate::inputs::{Inputs, Mode};
+use crate::layers::Layer;
+use crate::observe::{Ledger, observe};
+use crate::stack::{Condition, Stack, Values};
+use crate::watch::Deadline;
+
+/// What the runner and the marketplace show.
+pub const METADATA: Metadata = Metadata {
+    name: "provision-infra",
+    title: "Provision AWS infrastructure",
+    description: "Plans, applies and destroys the AWS infrastructure of an environment (network \
+                  and EKS cluster) as CloudFormation stacks, and writes the cluster's kubeconfig.",
+    outputs: &[
+        ("changes", "How many changes the plan has"),
+        ("cluster", "Name of the EKS cluster, when there is one"),
+        (
+            "kubeconfig",
+            "Path of the kubeconfig that was written, relative to the workspace",
+        ),
+        (
+            "stacks",
+            "The stacks' outputs as JSON: `{\"<stack>\": {\"<output>\": \"<value>\"}}`",
+        ),
+    ],
+    icon: "layers",
+    color: "blue",
+};
+
+/// Where `kubeconfig` writes to by default.
+const KUBECONFIG: &str = ".fastapi-eks-actions/kubeconfig";
+
+/// Runs the action.
+pub async fn run(inputs: Inputs, context: Context) -> Result<Report, Failed> {
+    if matches!(inputs.mode, Mode::Kubeconfig | Mode::Token) && inputs.cluster.is_some() {
+        return given_cluster(&inputs, &context).await;
+    }
+    let run = Run::open(&inputs, &context).await?;
+    match inputs.mode {
+        Mode::Plan => run.plan().await,
+        Mode::Apply => run.apply().await,
+        Mode::Destroy => run.destroy().await,
+        Mode::Outputs => run.outputs().await,
+        Mode::Kubeconfig | Mode::Token => {
+            let cluster = run.cluster(&run.stacks().await?)?;
+            cluster_access(&inputs, &context, &run.session, &cluster).await
+        }
+    }
+}
+
+/// Gives access to a cluster that the inputs name; the configuration is not needed.
+async fn given_cluster(inputs: &Inputs, context: &Context) -> Result<Report, Failed> {
+    let session = Session::open(
+        inputs.region.as_deref(),
+        inputs.account.as_ref(),
+        &context.environment,
+    )
+    .await?;
+    let cluster = inputs.cluster.as_deref().unwrap_or_default();
+    cluster_access(inputs, context, &session, cluster).await
+}
+
+async fn cluster_access(
+    inputs: &Inputs,
+    context: &Context,
+    session: &Session,
+    cluster: &str,
+) -> Result<Report, Failed> {
+    let report = Report::new(Outcome::Done).output("cluster", cluster);
+    if inputs.mode == Mode::Token {
+        let token = access::make_token(session, cluster).await?;
+        // Asked for by `kubectl`, which reads it from here; a workflow's log must not show it.
+        if context.environment.in_actions() {
+            context.console.hide(&token.secret);
+        }
+        return Ok(report.line(exec_credential(&token)));
+    }
+    let file = inputs
+        .kubeconfig
+        .clone()
+        .unwrap_or_else(|| KUBECONFIG.into());
+    access::write(session, cluster, inputs.kubeconfig_login, &file, context).await?;
+    Ok(report.output("kubeconfig", file.display().to_string()))
+}
+
+/// A run on one environment.
+struct Run<'a> {
+    inputs: &'a Inputs,
+    context: &'a Context,
+    target: Target,
+    layers: Vec<Layer>,
+    session: Session,
+    cloudformation: CloudFormation,
+}
+
+impl<'a> Run<'a> {
+    /// Checks everything that can be checked without changing anything.
+    async fn open(inputs: &'a Inputs, context: &'a Context) -> Result<Self, Failed> {
+        let file = &inputs.config;
+        let text = fs_err::read_to_string(context.path(file)).map_err(|source| {
+            ConfigError::Unreadable {
+                file: file.clone(),
+                source,
+            }
+        })?;
+        let target = Target::parse(&text, file, inputs.environment.as_ref())?.guard(
+            file,
+            inputs.region.as_deref(),
+            inputs.account.as_ref(),
+        )?;
+        let folder: Option<PathBuf> = inputs.stacks.as_ref().map(|folder| context.path(folder));
+        let layers = layers::load(&target, folder.as_deref())?;
+        let session = Session::open(
+            Some(target.region.as_str()),
+            target.account.as_ref(),
+            &context.environment,
+        )
+        .await?;
+        tracing::info!(
+            "{} in account {}, {}",
+            target.name(),
+            session.identity.account,
+            session.region
+        );
+        Ok(Self {
+            inputs,
+            context,
+            cloudformation: CloudFormation::new(&session.config),
+            target,
+            layers,
+            session,
+        })
+    }
+
+    fn work(&self) -> Work<'_> {
+        Work {
+            cloudformation: &self.cloudformation,
+            deadline: Deadline::after(self.inputs.timeout_seconds),
+            settings: layers::settings(&self.target),
+            tags: Values::from(
+                [
+                    ("Project", self.target.project.to_string()),
+                    ("Environment", self.target.environment.to_string()),
+                    ("ManagedBy", "fastapi-eks-actions".into()),
+                ]
+                .map(|(name, value)| (name.to_owned(), value)),
+            ),
+        }
+    }
+
+    async fn plan(&self) -> Result<Report, Failed> {
+        let mut ledger = Ledger::default();
+        let planned = self.observe(&mut ledger).await;
+        let discarded = ledger.discard(&self.cloudformation).await;
+        let (_, plan) = planned?;
+        discarded?;
+        if let Some(file) = &self.inputs.plan_file {
+            self.save_plan(&plan, file)?;
+        }
+        let outcome = if plan.is_empty() {
+            Outcome::Unchanged
+        } else {
+            Outcome::Planned
+        };
+        let stacks = self.stacks().await?;
+        Ok(render::report(outcome, &plan, &stacks).line(plan.to_text()))
+    }
+
+    async fn observe(
+        &self,
+        ledger: &mut Ledger,
+    ) -> Result<(Vec<observe::Observed>, ::plan::Plan), InfraError> {
+        let Work { settings, tags, .. } = self.work();
+        let observations =
+            observe(&self.cloudformation, &self.layers, &settings, &tags, ledger).await?;
+        let plan = plan::plan(&self.target.name(), &observations, &tags, &render::now());
+        Ok((observations, plan))
+    }
+
+    fn save_plan(&self, plan: &::plan::Plan, file: &std::path::Path) -> Result<(), InfraError> {
+        let path = self.context.path(file);
+        let folder = path.parent().unwrap_or(std::path::Path::new("."));
+        fs_err::create_dir_all(folder)
+            .and_then(|()| fs_err::write(&path, plan.to_json() + "\n"))
+            .map_err(|source| InfraError::File {
+                doing: "write the plan to",
+                file: file.into(),
+                source,
+            })
+    }
+
+    fn review(&self) -> Result<Review, InfraError> {
+        let file = self
+            .inputs
+            .plan_file
+            .as_ref()
+            .map(|file| self.context.path(file));
+        Review::of(self.inputs.plan_digest.as_ref(), file.as_deref())
+    }
+
+    async fn apply(&self) -> Result<Report, Failed> {
+        let review = self.review()?;
+        let work = self.work();
+        work.settle(&self.layers).await?;
+        let mut ledger = Ledger::default();
+        let applied = self.apply_reviewed(&work, &review, &mut ledger).await;
+        let discarded = ledger.discard(&self.cloudformation).await;
+        let (plan, stacks) = applied?;
+        discarded?;
+        let outcome = if plan.is_empty() {
+            Outcome::Unchanged
+        } else {
+            Outcome::Done
+        };
+        let mut report = render::report(outcome, &plan, &stacks);
+        if let Some(file) = &self.inputs.kubeconfig {
+            let cluster = self.cluster(&stacks)?;
+            let login = self.inputs.kubeconfig_login;
+            access::write(&self.session, &cluster, login, file, self.context).await?;
+            report = report.output("kubeconfig", file.display().to_string());
+        }
+        Ok(report.line(format!("{}: {outcome}, {}", plan.subject, plan.counts())))
+    }
+
+    async fn apply_reviewed(
+        &self,
+        work: &Work<'_>,
+        review: &Review,
+        ledger: &mut Ledger,
+    ) -> Result<(::plan::Plan, Vec<Stack>), InfraError> {
+        let (observations, plan) = self.observe(ledger).await?;
+        self.show(&plan);
+        review.check(&plan)?;
+        let targets = plan::protected(&plan, &self.inputs.allow_replace);
+        if !targets.is_empty() {
+            return Err(InfraError::Protected { targets });
+        }
+        let stacks = work.apply(&observations, &plan, review, ledger).await?;
+        Ok((plan, stacks))
+    }
+
+    async fn destroy(&self) -> Result<Report, Failed> {
+        let work = self.work();
+        let name = self.target.name();
+        let confirmed = self.inputs.confirm_destroy.as_deref();
+        if let Some(given) = confirmed
+            && given != name
+        {
+            return Err(InfraError::NotConfirmed {
+                given: given.into(),
+                expected: name,
+            }
+            .into());
+        }
+        if confirmed.is_some() {
+            work.settle(&self.layers).await?;
+        }
+        let doomed = destroy::doomed(&self.cloudformation, &self.layers).await?;
+        let plan = plan::destruction(&name, &doomed, &render::now());
+        if plan.is_empty() {
+            return Ok(render::report(Outcome::Unchanged, &plan, &[])
+                .line(format!("{name}: there is nothing to destroy")));
+        }
+        if confirmed.is_none() {
+            if let Some(file) = &self.inputs.plan_file {
+                self.save_plan(&plan, file)?;
+            }
+            return Ok(render::report(Outcome::Planned, &plan, &[])
+                .line(plan.to_text())
+                .line(format!("To destroy it, set confirm-destroy: {name}")));
+        }
+        self.show(&plan);
+        self.review()?.check(&plan)?;
+        let stacks: Vec<Stack> = doomed.into_iter().map(|doomed| doomed.stack).collect();
+        destroy::destroy(&work, &stacks).await?;
+        Ok(render::report(Outcome::Done, &plan, &[]).line(format!("{name}: destroyed")))
+    }
+
+    async fn outputs(&self) -> Result<Report, Failed> {
+        let stacks = self.stacks().await?;
+        let json = render::outputs_json(&stacks);
+        let mut report = Report::new(Outcome::Done)
+            .output("stacks", json.to_string())
+            .line(serde_json::to_string_pretty(&json).unwrap_or_default());
+        if let Ok(cluster) = self.cluster(&stacks) {
+            report = report.output("cluster", cluster);
+        }
+        Ok(report)
+    }
+
+    /// Gives the stacks that live.
+    async fn stacks(&self) -> Result<Vec<Stack>, InfraError> {
+        let mut stacks = Vec::new();
+        for layer in &self.layers {
+            let found = self.cloudformation.stack(&layer.stack).await?;
+            stacks.extend(found.filter(|stack| {
+                !matches!(stack.condition(), Condition::Absent | Condition::Unborn)
+            }));
+        }
+        Ok(stacks)
+    }
+
+    fn cluster(&self, stacks: &[Stack]) -> Result<String, InfraError> {
+        render::cluster(stacks)
+            .map(String::from)
+            .ok_or_else(|| InfraError::NoCluster {
+                name: self.target.name(),
+            })
+    }
+
+    fn show(&self, plan: &::plan::Plan) {
+        let _group = self.context.console.group("Plan");
+        self.context.console.line(plan.to_text());
+    }
+}

@@ -1,0 +1,233 @@
+//! From observations to a plan: every choice is made here, and nothing is read or written.
+
+use plan::{Change, Digest, Operation, Plan};
+use serde_json::json;
+
+use crate::observe::{Observed, Offer};
+use crate::stack::{
+    Condition, Detail, Resource, ResourceChange, STACK_TYPE, Stack, Values, is_lost,
+};
+
+/// Longer values are not shown.
+const LONGEST_VALUE: usize = 60;
+
+/// Plans an environment.
+#[must_use]
+pub fn plan(name: &str, observations: &[Observed], tags: &Values, created: &str) -> Plan {
+    let changes = observations.iter().flat_map(layer_changes).collect();
+    let observed = json!({
+        "tags": tags,
+        "layers": observations.iter().map(facts).collect::<Vec<_>>(),
+    });
+    Plan::new(
+        "provision-infra",
+        name,
+        Digest::of_json(&observed),
+        changes,
+        created,
+    )
+}
+
+/// What the digest of the plan stands for: the stack as it is, the template and the parameters.
+fn facts(observed: &Observed) -> serde_json::Value {
+    let found = observed
+        .found
+        .as_ref()
+        .filter(|stack| stack.condition() != Condition::Unborn)
+        .map(|stack| json!({"id": stack.id, "status": stack.status, "changed": stack.changed}));
+    json!({
+        "stack": observed.layer.stack,
+        "template": observed.layer.template.digest(),
+        "parameters": observed.parameters,
+        "unknown": observed.unknown,
+        "found": found,
+    })
+}
+
+fn layer_changes(observed: &Observed) -> Vec<Change> {
+    let stack = &observed.layer.stack;
+    let mut changes: Vec<Change> = recovery(observed).into_iter().collect();
+    match &observed.offer {
+        Offer::Changes(change_set) => {
+            changes.extend(resource_changes(stack, &change_set.changes));
+        }
+        Offer::Unchanged => {}
+        Offer::Later if observed.condition() == Condition::Stuck => {}
+        Offer::Later if observed.condition() == Condition::Ready => changes.push(Change {
+            known_after_apply: true,
+            ..Change::new(Operation::Update, STACK_TYPE, stack)
+                .part(stack)
+                .reason(format!("depends on {}", observed.unknown.join(", ")))
+        }),
+        Offer::Later => {
+            changes.extend(
+                observed
+                    .layer
+                    .template
+                    .resources
+                    .iter()
+                    .map(|resource| Change {
+                        known_after_apply: true,
+                        ..Change::new(Operation::Create, &resource.kind, &resource.logical_id)
+                            .part(stack)
+                    }),
+            );
+        }
+    }
+    changes
+}
+
+/// What must be done to the stack itself.
+fn recovery(observed: &Observed) -> Option<Change> {
+    let stack = observed.found.as_ref()?;
+    let change = |operation| Change::new(operation, STACK_TYPE, &stack.name).part(&stack.name);
+    match stack.condition() {
+        Condition::Broken => Some(Change {
+            loses_data: stack.status == "DELETE_FAILED",
+            ..change(Operation::Delete).reason(format!(
+                "it is {}, which can only be deleted and made again",
+                stack.status
+            ))
+        }),
+        Condition::Stuck => Some(
+            change(Operation::Run).reason(format!("continue the rollback: it is {}", stack.status)),
+        ),
+        Condition::Ready if !stack.protected => {
+            Some(change(Operation::Update).reason("turn termination protection on"))
+        }
+        _ => None,
+    }
+}
+
+/// Turns what a change set offers into changes, sorted by name.
+#[must_use]
+pub fn resource_changes(stack: &str, offered: &[ResourceChange]) -> Vec<Change> {
+    if offered.is_empty() {
+        return vec![
+            Change::new(Operation::Update, STACK_TYPE, stack)
+                .part(stack)
+                .reason("no resource changes: outputs, tags or the template's metadata"),
+        ];
+    }
+    let mut changes: Vec<Change> = offered
+        .iter()
+        .map(|offered| resource_change(offered).part(stack))
+        .collect();
+    changes.sort_by(|a, b| a.target.cmp(&b.target));
+    changes
+}
+
+fn resource_change(offered: &ResourceChange) -> Change {
+    let operation = match (offered.action.as_str(), offered.replacement.as_str()) {
+        ("Add" | "Import", _) => Operation::Create,
+        ("Remove", _) => Operation::Delete,
+        (_, "True" | "Conditional") => Operation::Replace,
+        _ => Operation::Update,
+    };
+    let goes = matches!(operation, Operation::Delete | Operation::Replace);
+    let mut remarks: Vec<String> = offered.details.iter().filter_map(detail).collect();
+    if offered.replacement == "Conditional" {
+        remarks.push("replaced only if a value that is not known yet differs".into());
+    }
+    if goes && offered.policy.contains("Retain") {
+        remarks.push("the old one is retained".into());
+    }
+    if goes && offered.policy.contains("Snapshot") {
+        remarks.push("a snapshot of the old one is kept".into());
+    }
+    Change {
+        loses_data: goes && is_lost(&offered.kind, &offered.policy),
+        known_after_apply: offered.action == "Dynamic",
+        ..Change::new(operation, &offered.kind, &offered.logical_id).reason(remarks.join("; "))
+    }
+}
+
+fn detail(detail: &Detail) -> Option<String> {
+    if detail.name.is_empty() {
+        return None;
+    }
+    Some(match (&detail.before, &detail.after) {
+        (Some(before), Some(after))
+            if before.len() <= LONGEST_VALUE && after.len() <= LONGEST_VALUE =>
+        {
+            format!("{}: {before} → {after}", detail.name)
+        }
+        _ => detail.name.clone(),
+    })
+}
+
+/// Says what of `changes` was not in the reviewed plan. A change that the review knew only as
+/// *known after apply* is compared by what is done and to what.
+#[must_use]
+pub fn beyond(changes: &[Change], reviewed: &Plan) -> Vec<String> {
+    let was_reviewed = |change: &&Change| {
+        reviewed.changes.iter().any(|known| {
+            known.operation == change.operation
+                && known.part == change.part
+                && known.target == change.target
+                && known.kind == change.kind
+                && (known.known_after_apply || known.reason == change.reason)
+        })
+    };
+    changes
+        .iter()
+        .filter(|change| !was_reviewed(change))
+        .map(Change::line)
+        .collect()
+}
+
+/// Names what would be lost and is not allowed to be.
+#[must_use]
+pub fn protected(plan: &Plan, allowed: &[String]) -> Vec<String> {
+    plan.changes
+        .iter()
+        .filter(|change| change.loses_data && !allowed.contains(&change.target))
+        .map(|change| change.target.clone())
+        .collect()
+}
+
+/// A stack that is to be destroyed, and what it holds.
+#[derive(Clone, Debug)]
+pub struct Doomed {
+    /// The stack.
+    pub stack: Stack,
+    /// Its resources, with the policies of the template that it was made from.
+    pub resources: Vec<Resource>,
+}
+
+/// Plans the destruction of stacks, given in the order in which they go.
+#[must_use]
+pub fn destruction(name: &str, doomed: &[Doomed], created: &str) -> Plan {
+    let mut changes = Vec::new();
+    let mut observed = Vec::new();
+    for Doomed { stack, resources } in doomed {
+        let mut resources = resources.clone();
+        resources.sort_by(|a, b| a.logical_id.cmp(&b.logical_id));
+        changes.extend(resources.iter().map(|resource| {
+            let retained = resource.deletion_policy.starts_with("Retain");
+            let change = Change::new(Operation::Delete, &resource.kind, &resource.logical_id)
+                .part(&stack.name);
+            Change {
+                loses_data: is_lost(&resource.kind, &resource.deletion_policy),
+                ..if retained {
+                    change.reason("leaves the stack, stays in the account")
+                } else {
+                    change
+                }
+            }
+        }));
+        changes.push(
+            Change::new(Operation::Delete, STACK_TYPE, &stack.name)
+                .part(&stack.name)
+                .reason("the stack itself"),
+        );
+        observed.push(json!({"id": stack.id, "changed": stack.changed}));
+    }
+    Plan::new(
+        "provision-infra destroy",
+        name,
+        Digest::of_json(&observed),
+        changes,
+        created,
+    )
+}

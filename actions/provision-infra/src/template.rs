@@ -1,0 +1,81 @@
+//! A CloudFormation template: text for the service, and the few facts that planning needs.
+
+use std::collections::BTreeMap;
+
+use plan::Digest;
+use serde::Deserialize;
+use serde_yaml::Value;
+
+use crate::stack::Resource;
+
+/// A template.
+#[derive(Clone, Debug)]
+pub struct Template {
+    /// The text.
+    pub body: String,
+    /// The parameters, and whether each has a default.
+    pub parameters: BTreeMap<String, bool>,
+    /// The resources, by name.
+    pub resources: Vec<Resource>,
+    /// The names of the outputs.
+    pub outputs: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Document {
+    #[serde(default)]
+    parameters: BTreeMap<String, BTreeMap<String, Value>>,
+    #[serde(default)]
+    resources: BTreeMap<String, ResourceFacts>,
+    #[serde(default)]
+    outputs: BTreeMap<String, Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ResourceFacts {
+    r#type: String,
+    deletion_policy: Option<String>,
+}
+
+impl Template {
+    /// Reads a template.
+    pub fn parse(body: impl Into<String>) -> Result<Self, serde_yaml::Error> {
+        let body = body.into();
+        let document: Document = serde_yaml::from_str(&body)?;
+        Ok(Self {
+            parameters: document
+                .parameters
+                .into_iter()
+                .map(|(name, parameter)| (name, parameter.contains_key("Default")))
+                .collect(),
+            resources: document
+                .resources
+                .into_iter()
+                .map(|(logical_id, facts)| Resource {
+                    logical_id,
+                    kind: facts.r#type,
+                    deletion_policy: facts.deletion_policy.unwrap_or_else(|| "Delete".into()),
+                })
+                .collect(),
+            outputs: document.outputs.into_keys().collect(),
+            body,
+        })
+    }
+
+    /// Gives the digest of the text.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        Digest::of(&self.body)
+    }
+
+    /// Says what becomes of a resource when the stack is deleted.
+    #[must_use]
+    pub fn deletion_policy(&self, logical_id: &str) -> Option<&str> {
+        self.resources
+            .iter()
+            .find(|resource| resource.logical_id == logical_id)
+            .map(|resource| resource.deletion_policy.as_str())
+    }
+}
