@@ -168,11 +168,21 @@ fn failure_report(metadata: &Metadata, failed: &Failed) -> Report {
     for hint in failure.hints() {
         let _ = writeln!(markdown, "\n> hint: {hint}");
     }
-    Report::new(outcome)
+    let mut report = failed
+        .report()
+        .cloned()
+        .unwrap_or_else(|| Report::new(outcome));
+    report.outcome = outcome;
+    let mut found = std::mem::take(&mut report.markdown);
+    if !found.is_empty() {
+        found.insert(0, '\n');
+    }
+    report
         .field("error", failed.chain())
         .field("hints", failure.hints())
         .field("failure-reason", failure.reason())
         .markdown(markdown)
+        .markdown(found)
 }
 
 fn write(

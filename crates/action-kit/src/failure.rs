@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use crate::Report;
+
 /// Why an action did not succeed: the word in the `failure-reason` output, and the exit status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -130,20 +132,36 @@ pub trait Failure: Error + Send + Sync {
 
 /// Any [`Failure`], for the signature of an action's function.
 #[derive(Debug)]
-pub struct Failed(Box<dyn Failure>);
+pub struct Failed {
+    failure: Box<dyn Failure>,
+    report: Option<Box<Report>>,
+}
 
 impl Failed {
+    /// Adds a report of what was done or found before it failed: its outputs, JSON and Markdown
+    /// reach the workflow as well. The failure decides the outcome.
+    #[must_use]
+    pub fn with(mut self, report: Report) -> Self {
+        self.report = Some(Box::new(report));
+        self
+    }
+
+    /// Gives the report of what was done or found before it failed.
+    pub(crate) fn report(&self) -> Option<&Report> {
+        self.report.as_deref()
+    }
+
     /// Gives the failure.
     #[must_use]
     pub fn failure(&self) -> &dyn Failure {
-        &*self.0
+        &*self.failure
     }
 
     /// Gives the message and its causes, outermost first.
     #[must_use]
     pub fn chain(&self) -> Vec<String> {
-        let mut chain = vec![self.0.to_string()];
-        let mut source = self.0.source();
+        let mut chain = vec![self.failure.to_string()];
+        let mut source = self.failure.source();
         while let Some(error) = source {
             let text = error.to_string();
             // Some libraries repeat their cause in their own message.
@@ -158,6 +176,9 @@ impl Failed {
 
 impl<F: Failure + 'static> From<F> for Failed {
     fn from(failure: F) -> Self {
-        Self(Box::new(failure))
+        Self {
+            failure: Box::new(failure),
+            report: None,
+        }
     }
 }

@@ -68,11 +68,11 @@ async fn greet(inputs: Inputs, context: Context) -> Result<Report, Failed> {
         return source.map_or_else(
             || Ok(Report::new(Outcome::Unchanged)),
             |source| {
-                Err(GreetError::Nobody {
+                Err(Failed::from(GreetError::Nobody {
                     who: inputs.who,
                     source,
-                }
-                .into())
+                })
+                .with(Report::new(Outcome::Done).output("greeting", "nobody is there")))
             },
         );
     }

@@ -174,6 +174,8 @@ fn a_failure_shows_its_chain_its_hint_and_its_exit_status() {
         ),
         ("refused", "refused")
     );
+    // What was found before it failed reaches the workflow as well.
+    assert_eq!(step.outputs["greeting"], "nobody is there");
     assert_eq!(step.report.unwrap()["error"][0], "greet `nobody`");
 }
 
