@@ -198,6 +198,10 @@ def initdb_options(theirs, remarks):
         if isinstance(option, dict) and option.get("locale", "C") not in IMAGE_LOCALES:
             remarks.append(f"locale {option['locale']} is not in the image: going on with C.UTF-8")
             option = {**option, "locale": "C.UTF-8"}
+        if option == {"auth-host": "md5"}:
+            # The operator's default: the superuser's password would be kept as
+            # MD5, which PostgreSQL gives up. Rules that say md5 accept both.
+            option = {"auth-host": "scram-sha-256"}
         chosen.append(option)
     names = {option_name(option) for option in chosen}
     defaults = [{"encoding": "UTF8"}, {"locale": "C.UTF-8"}, "data-checksums"]

@@ -111,7 +111,7 @@ class Configuration(unittest.TestCase):
         settings, _ = configure({"bootstrap": {"initdb": [{"auth-host": "md5"}, {"locale": "C"}]}})
         self.assertEqual(
             settings["bootstrap"]["initdb"],
-            [{"auth-host": "md5"}, {"locale": "C"}, {"encoding": "UTF8"}, "data-checksums"],
+            [{"auth-host": "scram-sha-256"}, {"locale": "C"}, {"encoding": "UTF8"}, "data-checksums"],
         )
 
     def test_a_locale_that_the_image_lacks_is_replaced_and_said(self):

@@ -54,6 +54,8 @@ pub fn assemble(cx: &Context) -> Result<Assembled> {
         .env("LANG", "C.UTF-8")
         .env("PGHOST", "/run/postgresql")
         .env("PYTHONDONTWRITEBYTECODE", "1")
+        // Patroni's client names the API server in a way that a later urllib3 will refuse.
+        .env("PYTHONWARNINGS", "ignore::FutureWarning")
         .user(&format!("{}:{}", USER.0, USER.1))
         .working_dir("/home/postgres")
         .finish();
