@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use action_kit::{Command, Environment, Finished};
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +15,7 @@ use crate::runner::Runner;
 use crate::state::State;
 
 /// The variables that say how package registries are reached, by their clients.
-const CLIENT_SETTINGS: [&str; 28] = [
+const CLIENT_SETTINGS: [&str; 33] = [
     "ALL_PROXY",
     "HTTPS_PROXY",
     "HTTP_PROXY",
@@ -44,6 +44,11 @@ const CLIENT_SETTINGS: [&str; 28] = [
     "GOMODCACHE",
     "GOPATH",
     "PYENV_ROOT",
+    "CARGO_HOME",
+    "CARGO_TARGET_DIR",
+    "RUSTUP_HOME",
+    "RUSTUP_TOOLCHAIN",
+    "RUSTUP_AUTO_INSTALL",
 ];
 
 /// Where components come from.
@@ -192,7 +197,7 @@ impl Context {
     }
 
     /// Starts a call of a package registry's client, which reads how this machine reaches it.
-    pub fn client(&self, program: &str) -> Command {
+    pub fn client(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let settings = CLIENT_SETTINGS
             .iter()
             .filter_map(|name| Some((name, self.environment.get(name)?)));
@@ -277,12 +282,17 @@ impl Context {
         }
     }
 
+    /// Gives the file that lists the actions' images of this run.
+    pub fn action_images(&self) -> PathBuf {
+        self.folder.join("action-images.json")
+    }
+
     /// Gives the reference, by digest, of an action's image as the action's user would name it.
     pub fn action_image(&self, action: &str) -> Result<String> {
-        let images = self.fact("images", "actions")?;
-        match images[action]["reference"].as_str() {
-            Some(reference) => Ok(reference.to_owned()),
-            None => bail!("the step `images` has made no image of `{action}`"),
-        }
+        let missing = || format!("no image of `{action}` yet: run the step `images` first");
+        let text = fs_err::read_to_string(self.action_images()).with_context(missing)?;
+        let images: serde_json::Value = serde_json::from_str(&text).with_context(missing)?;
+        let reference = images[action]["reference"].as_str().with_context(missing)?;
+        Ok(reference.to_owned())
     }
 }

@@ -16,10 +16,14 @@
     reason = "one program: nothing outside can reach its items"
 )]
 
+mod canary;
 mod components;
 mod context;
 mod docker;
+mod packaging;
 mod programs;
+mod proxy;
+mod release;
 mod report;
 mod run;
 mod runner;
@@ -27,6 +31,7 @@ mod state;
 mod step;
 mod steps;
 mod tools;
+mod traffic;
 mod uv;
 
 use std::process::ExitCode;
@@ -55,6 +60,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Images => Context::open(None).and_then(|cx| {
+            cx.enter("images");
             let outcome = (steps::images::step().run)(&cx)?;
             println!("{}", serde_json::to_string_pretty(&outcome.facts)?);
             Ok(ExitCode::SUCCESS)

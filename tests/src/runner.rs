@@ -13,6 +13,8 @@ use action_kit::Command;
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 
+use crate::canary::{self, ProcessWatch};
+
 /// The folder that a runner mounts its command files at.
 const FILE_COMMANDS: &str = "/github/file_commands";
 const WORKSPACE: &str = "/github/workspace";
@@ -137,7 +139,12 @@ impl Runner {
         // What a killed run left behind.
         let _ = self.docker().args(["rm", "--force", &name]).output();
         let started = Instant::now();
+        let watch = ProcessWatch::start();
         let (code, log) = self.follow(step, &name, &folder)?;
+        let seen = watch.finish();
+        if !seen.is_empty() {
+            bail!("a secret stands in the arguments of {}", seen.join(", "));
+        }
         let outputs = parse_outputs(&fs_err::read_to_string(folder.join("output"))?)?;
         let report = outputs
             .get("report")
@@ -245,6 +252,7 @@ impl Runner {
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
+        variables.extend(canary::variables());
         variables.extend(step.variables.clone());
         for (name, value) in &step.inputs {
             variables.insert(

@@ -10,7 +10,8 @@ use crate::context::{Context, Source};
 use crate::step::{Outcome, Step};
 
 /// Programs that the run calls, with Debian's packages.
-const PROGRAMS: [(&str, &str); 21] = [
+const PROGRAMS: [(&str, &str); 22] = [
+    ("tinyproxy", "tinyproxy"),
     ("dockerd", "docker.io"),
     ("containerd", "containerd"),
     ("runc", "runc"),

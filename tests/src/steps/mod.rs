@@ -1,10 +1,12 @@
 //! The steps of the run, one file each, in order.
 
+pub mod application;
 pub mod cluster;
 pub mod doctor;
 pub mod images;
 pub mod platform;
 pub mod registry;
+pub mod second_release;
 pub mod teardown;
 pub mod tools;
 
@@ -19,6 +21,8 @@ pub fn all() -> Vec<Step> {
         images::step(),
         cluster::step(),
         platform::step(),
+        application::step(),
+        second_release::step(),
         teardown::step(),
     ]
 }

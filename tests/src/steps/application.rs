@@ -1,0 +1,51 @@
+//! The first release: built twice to one digest, its database made, migrated, rolled out, verified.
+
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+
+use crate::context::Context;
+use crate::release::{self, DATABASE, NAMESPACE};
+use crate::step::{Outcome, Step};
+use crate::steps::platform;
+
+pub fn step() -> Step {
+    Step {
+        name: "application",
+        about: "build, migrate, deploy and verify the first release",
+        cold: Duration::from_secs(240),
+        warm: Duration::from_secs(120),
+        run,
+    }
+}
+
+fn run(cx: &Context) -> Result<Outcome> {
+    let checkout = release::checkout(cx, "orders-1", None)?;
+    let built = release::build(cx, &checkout, "build")?;
+    let image = built.output("image")?.to_owned();
+    cx.progress(format!("built {image}"));
+    // Another path, another time: the same digest.
+    let elsewhere = release::checkout(cx, "another-folder/orders-1", None)?;
+    let again = release::build(cx, &elsewhere, "build-again")?;
+    if again.output("digest")? != built.output("digest")? {
+        bail!(
+            "the image differs when it is built from another path: {} and {}",
+            image,
+            again.output("image")?
+        );
+    }
+    let database = release::helm_step(cx, "database", DATABASE, "fastapi-database", "apply")?;
+    cx.runner(&checkout).run(&database)?;
+    let members = platform::postgres_roles(cx, NAMESPACE, DATABASE)?;
+    cx.progress(format!("PostgreSQL runs with {} members", members.len()));
+    let released = release::roll_out(cx, &checkout, &image, "first")?;
+    Ok(Outcome::new(format!(
+        "revision {} by Alembic in a Job, {} smoke checks through the ingress",
+        released.revision, released.checks
+    ))
+    .fact("image", &image)
+    .fact("image-built-again", again.output("image")?)
+    .fact("layers", &built.report["layers"])
+    .fact("postgresql", members)
+    .fact("release", released))
+}
