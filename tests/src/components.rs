@@ -4,7 +4,7 @@
 //! its Go module, or from Debian packages; charts and values see no difference. All versions of
 //! what is run are in [`COMPONENTS`].
 
-mod layers;
+pub mod layers;
 mod postgres;
 
 use std::collections::BTreeMap;

@@ -4,6 +4,7 @@
 //! daemon and no firewall of the machine is disturbed, and ending one process ends everything.
 //! It has no route beyond the machine.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::json;
 
 use crate::context::Context;
+use crate::tools::key;
 
 /// Where our daemon's socket, process id and log are; one daemon of ours fits on a machine, since
 /// its addresses are fixed.
@@ -86,7 +88,9 @@ impl Docker {
 
     /// Starts our daemon unless one answers.
     pub fn up(&self, cx: &Context) -> Result<()> {
-        if cx.run(&self.command().arg("version")).is_ok() {
+        self.check_owner(cx)?;
+        let answers = cx.run(&self.command().arg("version")).is_ok();
+        if answers && (!self.ours || cable_is_whole(cx)) {
             return Ok(());
         }
         if !self.ours {
@@ -107,6 +111,20 @@ impl Docker {
             cx.run(&self.command().arg("version"))
         })
         .with_context(|| format!("its log is {RUN}/dockerd.log"))?;
+        Ok(())
+    }
+
+    /// Refuses to touch the daemon of another checkout.
+    fn check_owner(&self, cx: &Context) -> Result<()> {
+        let owner = fs_err::read_to_string(Path::new(RUN).join("owner")).unwrap_or_default();
+        if !self.ours || owner.is_empty() || Path::new(&owner) == cx.root {
+            return Ok(());
+        }
+        if first_process().is_some() {
+            bail!(
+                "the run of another checkout is up: {owner}\nhint: end it there by `cargo xtask e2e --down`"
+            );
+        }
         Ok(())
     }
 
@@ -187,6 +205,7 @@ impl Docker {
             "runtimes": { "runcwrap": { "path": cx.tool("runcwrap")? } },
             "default-runtime": "runcwrap",
             "default-cgroupns-mode": "private",
+            "cgroup-parent": control_group(&cx.root),
             "ip6tables": false,
             "log-level": "warn",
             "dns": [MACHINE],
@@ -200,20 +219,17 @@ impl Docker {
         if !self.ours || !run.exists() {
             return Ok(());
         }
-        if let Ok(pid) = fs_err::read_to_string(run.join("pid")) {
-            let ours = fs_err::read_to_string(format!("/proc/{pid}/cmdline"))
-                .unwrap_or_default()
-                .contains(RUN);
-            if ours {
-                cx.run(&Command::new("kill").args(["-9", &pid]))?;
-                cx.eventually("our Docker daemon ends", Duration::from_secs(20), || {
-                    if Path::new("/proc").join(&pid).exists() {
-                        bail!("it still runs")
-                    } else {
-                        Ok(())
-                    }
-                })?;
-            }
+        self.check_owner(cx)?;
+        if let Some(pid) = first_process() {
+            cx.run(&Command::new("kill").args(["-9", &pid]))?;
+            cx.eventually(
+                "our Docker daemon ends",
+                Duration::from_secs(30),
+                || match first_process() {
+                    Some(pid) => bail!("process {pid} still runs"),
+                    None => Ok(()),
+                },
+            )?;
         }
         // Each of these may be gone already.
         let _ = cx.run(&Command::new("ip").args(["link", "del", CABLE]));
@@ -226,11 +242,12 @@ impl Docker {
         Ok(())
     }
 
-    /// Removes the control groups that containers left; only empty ones can be removed.
+    /// Removes the control groups that containers left.
     fn remove_control_groups(&self, cx: &Context) {
-        let script = "for c in /sys/fs/cgroup/*/docker /sys/fs/cgroup/docker; do \
-                      [ -d $c ] && find $c -depth -type d -exec rmdir {} \\; ; done; true";
-        let _ = cx.run(&Command::new("sh").args(["-c", script]));
+        let script = "for c in /sys/fs/cgroup/*\"$1\" /sys/fs/cgroup\"$1\"; do \
+                      [ -d \"$c\" ] && find \"$c\" -depth -type d -exec rmdir {} + ; done; true";
+        let remove = Command::new("sh").args(["-c", script, "sh", &control_group(&cx.root)]);
+        let _ = cx.run(&remove);
     }
 
     /// Removes the daemon's images and volumes.
@@ -261,4 +278,31 @@ impl Docker {
         cx.run(&Command::new("sysctl").args(["-qw", "fs.inotify.max_user_instances=1024"]))?;
         Ok(())
     }
+}
+
+/// Gives the process id of the namespaces' first process, if it runs.
+fn first_process() -> Option<String> {
+    let pid = fs_err::read_to_string(Path::new(RUN).join("pid")).ok()?;
+    let call = fs_err::read_to_string(format!("/proc/{pid}/cmdline")).ok()?;
+    call.contains(RUN).then_some(pid)
+}
+
+/// Says whether the machine reaches the daemon's namespace: a run that was killed while it laid the
+/// cable leaves a daemon that answers and nodes that nobody reaches.
+fn cable_is_whole(cx: &Context) -> bool {
+    let ip = |arguments: &[&str]| {
+        cx.output(&Command::new("ip").args(arguments))
+            .unwrap_or_default()
+    };
+    ip(&["-oneline", "address", "show", "dev", CABLE]).contains(MACHINE)
+        && ip(&["route", "show", "172.31.0.0/16"]).contains(NAMESPACE)
+}
+
+/// Names the control group of our containers: those of other daemons and checkouts stay apart.
+fn control_group(root: &Path) -> String {
+    let root = root.as_os_str().as_encoded_bytes().to_vec();
+    format!(
+        "/fastapi-eks-e2e-{}",
+        key(&BTreeMap::from([("root".to_owned(), root)]))
+    )
 }

@@ -1,5 +1,7 @@
 //! A real kind cluster: one control plane and three workers that stand for three zones.
 
+mod probe;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -49,11 +51,13 @@ fn run(cx: &Context) -> Result<Outcome> {
             zones.len()
         );
     }
-    let version = cx.get(&["--raw", "/version"]).or_else(|_| version(cx))?;
+    let pulled = probe::run(cx)?;
+    let version = version(cx)?;
     Ok(Outcome::new(format!(
-        "kind: Kubernetes {}, 3 zones",
+        "kind: Kubernetes {}, 3 zones, a pod pulled through the mirror in each",
         version["gitVersion"].as_str().unwrap_or("?")
     ))
+    .fact("pulled", pulled)
     .fact("zones", zones)
     .fact("kubernetes", version["gitVersion"].clone()))
 }

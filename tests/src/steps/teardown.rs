@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::context::Context;
+use crate::programs;
 use crate::step::{Outcome, Step};
 use crate::steps::{cluster, registry};
 
@@ -19,17 +20,24 @@ pub fn step() -> Step {
 }
 
 fn run(cx: &Context) -> Result<Outcome> {
-    // With a daemon of ours, ending it ends the nodes and the registry; else each by name.
+    // With a daemon of ours, ending it ends the nodes and the registry; else each by its name.
     if !cx.docker.ours {
         cluster::delete(cx)?;
     }
+    let ended = programs::stop_all(cx)?;
     cx.docker.down(cx)?;
     registry::remove(cx)?;
     cx.docker.remove_data()?;
-    for file in [cx.kubeconfig(), cx.folder.join("registry.yml")] {
+    for file in [
+        "kubeconfig",
+        "kind.kubeconfig",
+        "registry.yml",
+        "action-images.json",
+    ] {
+        let file = cx.folder.join(file);
         if file.exists() {
             fs_err::remove_file(file)?;
         }
     }
-    Ok(Outcome::new("cluster, registry and daemon are gone"))
+    Ok(Outcome::new("cluster, registry and daemon are gone").fact("ended", ended))
 }
