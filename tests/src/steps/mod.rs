@@ -1,10 +1,12 @@
 //! The steps of the run, one file each, in order.
 
 pub mod application;
+pub mod canary;
 pub mod cluster;
 pub mod doctor;
 pub mod images;
 pub mod platform;
+pub mod refusals;
 pub mod registry;
 pub mod second_release;
 pub mod teardown;
@@ -22,7 +24,9 @@ pub fn all() -> Vec<Step> {
         cluster::step(),
         platform::step(),
         application::step(),
+        refusals::step(),
         second_release::step(),
+        canary::step(),
         teardown::step(),
     ]
 }
