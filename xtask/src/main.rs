@@ -10,13 +10,16 @@
     reason = "a developer's tool talks to a terminal and starts programs with nothing in between"
 )]
 
+mod application;
 mod codegen;
 mod e2e;
 mod images;
 mod new_action;
+mod programs;
 mod shell;
 mod test;
 mod tidy;
+mod workflows;
 mod workspace;
 
 use std::process::ExitCode;
@@ -44,6 +47,8 @@ enum Command {
     Codegen(codegen::Arguments),
     /// Prove the boundaries between crates and the shape of files
     Tidy,
+    /// Check the workflows: what GitHub accepts, inputs that exist, no rights given away
+    Workflows,
     /// Make the room of a new action
     NewAction(new_action::Arguments),
     /// Assemble the actions' images and push them to a registry
@@ -60,6 +65,7 @@ fn main() -> ExitCode {
         Some(Command::Test(arguments)) => test::run(&arguments).map(|()| ExitCode::SUCCESS),
         Some(Command::Codegen(arguments)) => codegen::run(&arguments).map(|()| ExitCode::SUCCESS),
         Some(Command::Tidy) => tidy::run().map(|()| ExitCode::SUCCESS),
+        Some(Command::Workflows) => workflows::run().map(|()| ExitCode::SUCCESS),
         Some(Command::NewAction(arguments)) => {
             new_action::run(&arguments).map(|()| ExitCode::SUCCESS)
         }

@@ -1,6 +1,7 @@
 //! Starting programs.
 
 use std::ffi::OsStr;
+use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
@@ -8,7 +9,13 @@ use anyhow::{Context, Result, bail};
 
 /// Runs a program with the terminal attached, and fails when it does.
 pub(crate) fn run(program: &str, arguments: &[impl AsRef<OsStr>]) -> Result<()> {
+    run_in(&crate::workspace::root(), program, arguments)
+}
+
+/// Runs a program in a folder, with the terminal attached, and fails when it does.
+pub(crate) fn run_in(folder: &Path, program: &str, arguments: &[impl AsRef<OsStr>]) -> Result<()> {
     let status = command(program, arguments)
+        .current_dir(folder)
         .status()
         .with_context(|| format!("start `{program}`"))?;
     if !status.success() {

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::shell::{part, run as sh};
-use crate::{codegen, tidy};
+use crate::{application, codegen, tidy, workflows};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -16,7 +16,7 @@ pub(crate) struct Arguments {
 type Part = (&'static str, fn() -> Result<()>);
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let parts: [Part; 5] = [
+    let parts: [Part; 7] = [
         ("format", || sh("cargo", &["fmt", "--all", "--check"])),
         ("lints", || {
             sh(
@@ -40,6 +40,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
                 no_build: false,
             })
         }),
+        ("workflows", workflows::run),
+        ("application", application::run),
         ("tests", || {
             sh("cargo", &["test", "--release", "--workspace", "--locked"])
         }),

@@ -59,7 +59,7 @@ pub(crate) struct Metadata {
     pub(crate) packages: Vec<Package>,
     pub(crate) workspace_members: Vec<String>,
     pub(crate) resolve: Resolve,
-    target_directory: String,
+    pub(crate) target_directory: String,
 }
 
 #[derive(Deserialize)]
