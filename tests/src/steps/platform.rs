@@ -5,7 +5,7 @@ mod charts;
 mod checks;
 mod releases;
 
-pub use checks::{Member, postgres_roles};
+pub use checks::postgres_roles;
 
 use std::time::Duration;
 

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::WEB_PORT;
 use super::releases::RELEASES;
+use super::{WEB_PORT, WEBSECURE_PORT};
 use crate::context::Context;
 
 const ZONE: &str = "topology.kubernetes.io/zone";
@@ -131,15 +131,19 @@ pub fn certificate(cx: &Context) -> Result<Value> {
 pub fn traefik_answers(cx: &Context) -> Result<Vec<String>> {
     let mut nodes = Vec::new();
     for (name, address) in addresses(cx)? {
-        let address: SocketAddr = format!("{address}:{WEB_PORT}")
-            .parse()
-            .context("the address of a node")?;
+        let address: IpAddr = address.parse().context("the address of a node")?;
         cx.eventually(
             &format!("have Traefik answer on `{name}`"),
-            Duration::from_secs(60),
-            || match status(address, "no-such-host.example.test")? {
-                404 => Ok(()),
-                other => bail!("Traefik answers {other} on {address} where 404 is expected"),
+            Duration::from_mins(1),
+            || {
+                let web = SocketAddr::new(address, WEB_PORT);
+                match status(web, "no-such-host.example.test")? {
+                    404 => {}
+                    other => bail!("Traefik answers {other} on {web} where 404 is expected"),
+                }
+                let websecure = SocketAddr::new(address, WEBSECURE_PORT);
+                TcpStream::connect_timeout(&websecure, Duration::from_secs(3))?;
+                Ok(())
             },
         )?;
         nodes.push(name);
@@ -151,18 +155,14 @@ pub fn traefik_answers(cx: &Context) -> Result<Vec<String>> {
 pub fn metrics(cx: &Context) -> Result<BTreeMap<String, String>> {
     let nodes = addresses(cx)?.len();
     // It answers for a node after two readings, 15 seconds apart.
-    cx.eventually(
-        "have metrics of every node",
-        Duration::from_secs(120),
-        || {
-            let top = cx.output(&cx.kubectl()?.args(["top", "nodes", "--no-headers"]))?;
-            let known = usage(&top);
-            if known.len() == nodes {
-                return Ok(known);
-            }
-            bail!("metrics-server knows {} of {nodes} nodes", known.len());
-        },
-    )
+    cx.eventually("have metrics of every node", Duration::from_mins(2), || {
+        let top = cx.output(&cx.kubectl()?.args(["top", "nodes", "--no-headers"]))?;
+        let known = usage(&top);
+        if known.len() == nodes {
+            return Ok(known);
+        }
+        bail!("metrics-server knows {} of {nodes} nodes", known.len());
+    })
 }
 
 fn usage(top: &str) -> BTreeMap<String, String> {
