@@ -1,2 +1,7 @@
-//! helm-deploy.
-fn main() {}
+//! The program of the action.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    action_kit::main(&helm_deploy::METADATA, helm_deploy::run)
+}

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams};
+use kube::api::{
+    Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, Patch, PatchParams,
+};
 use kube::core::discovery::Scope;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -98,6 +100,62 @@ impl Cluster {
             namespace,
             name,
         })
+    }
+
+    /// Reads an object; `None` when it, or its kind, is not there.
+    pub async fn get(
+        &self,
+        api_version: &str,
+        kind: &str,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<Value>, ClusterError> {
+        let (resource, scope) = match self.resource(api_version, kind, name).await {
+            Ok(found) => found,
+            Err(ClusterError::UnknownKind { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let found = self.api(&resource, &scope, namespace).get_opt(name).await;
+        let found =
+            found.map_err(|error| ClusterError::of(format!("read {kind} `{name}`"), error))?;
+        Ok(found.and_then(|object| serde_json::to_value(object).ok()))
+    }
+
+    /// Says what an object would be after it was applied, and changes nothing.
+    pub async fn dry_run(&self, object: &Value, namespace: &str) -> Result<Value, ClusterError> {
+        let (api_version, kind, name) = identity(object)?;
+        let (resource, scope) = self.resource(&api_version, &kind, &name).await?;
+        let parameters = PatchParams::apply(FIELD_MANAGER).force().dry_run();
+        let api = self.api(&resource, &scope, namespace);
+        let applied = api.patch(&name, &parameters, &Patch::Apply(object)).await;
+        let applied = applied
+            .map_err(|error| ClusterError::of(format!("try to apply {kind} `{name}`"), error))?;
+        Ok(serde_json::to_value(applied).unwrap_or_default())
+    }
+
+    /// Deletes an object and what belongs to it, in the background; one that is not there is
+    /// no error.
+    pub async fn delete(
+        &self,
+        api_version: &str,
+        kind: &str,
+        namespace: &str,
+        name: &str,
+    ) -> Result<(), ClusterError> {
+        let (resource, scope) = self.resource(api_version, kind, name).await?;
+        let api = self.api(&resource, &scope, namespace);
+        match api.delete(name, &DeleteParams::background()).await {
+            Ok(_) => Ok(()),
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+            Err(error) => Err(ClusterError::of(format!("delete {kind} `{name}`"), error)),
+        }
+    }
+
+    fn api(&self, resource: &ApiResource, scope: &Scope, namespace: &str) -> Api<DynamicObject> {
+        match scope {
+            Scope::Namespaced => Api::namespaced_with(self.client(), namespace, resource),
+            Scope::Cluster => Api::all_with(self.client(), resource),
+        }
     }
 
     /// Looks a kind up: how the API server calls it, and whether it lives in namespaces.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use k8s_openapi::api::coordination::v1::{Lease as LeaseObject, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use k8s_openapi::jiff::Timestamp;
-use kube::api::{Api, ObjectMeta, Patch, PatchParams, PostParams};
+use kube::api::{Api, DeleteParams, ObjectMeta, Patch, PatchParams, PostParams};
 use serde_json::json;
 use tokio::task::JoinHandle;
 
@@ -154,6 +154,16 @@ impl Lease {
                 ClusterError::of(format!("annotate the lease `{}`", self.name), error)
             })?;
         self.annotations.insert(key.into(), value.into());
+        Ok(())
+    }
+
+    /// Deletes the lease, for the end of what it guards.
+    pub async fn remove(self) -> Result<(), ClusterError> {
+        self.renewal.abort();
+        let deleted = self.api.delete(&self.name, &DeleteParams::default()).await;
+        deleted.map_err(|error| {
+            ClusterError::of(format!("delete the lease `{}`", self.name), error)
+        })?;
         Ok(())
     }
 

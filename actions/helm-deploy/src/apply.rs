@@ -1,0 +1,314 @@
+//! Installing and upgrading.
+
+use std::time::Instant;
+
+use action_kit::{Outcome, Report};
+use cluster::{Cause, ClusterError, Lease, Tracked};
+
+use crate::error::DeployError;
+use crate::helm::Wanted;
+use crate::manifest;
+use crate::observe::{definitions, observe};
+use crate::plan::{Observed, Repair};
+use crate::review;
+use crate::session::{Session, good_revision, left, remember_good};
+
+/// Installs or upgrades the release.
+pub(crate) async fn apply(session: &Session) -> Result<Report, DeployError> {
+    let wanted = session.wanted()?;
+    let observed = look(session, &wanted).await?;
+    let plan = review::make(session, &observed);
+    session.context.console.line(plan.to_text());
+    review::check(session, &plan)?;
+    if !observed.namespace_exists {
+        if !session.inputs.create_namespace {
+            return Err(DeployError::NoNamespace {
+                namespace: session.namespace.to_string(),
+            });
+        }
+        session
+            .cluster()
+            .ensure_namespace(session.namespace.as_str())
+            .await?;
+    }
+    let mut lease = session.lock().await?;
+    let result = alone(session, &wanted, observed, &mut lease).await;
+    session.unlock(lease).await;
+    result
+}
+
+async fn look(session: &Session, wanted: &Wanted) -> Result<Observed, DeployError> {
+    observe(
+        session.cluster(),
+        &session.helm,
+        wanted,
+        session.namespace.as_str(),
+    )
+    .await
+}
+
+/// Does the work, under the lease: what was observed before it was held is observed again.
+async fn alone(
+    session: &Session,
+    wanted: &Wanted,
+    before: Observed,
+    lease: &mut Lease,
+) -> Result<Report, DeployError> {
+    let started = Instant::now();
+    let mut observed = look(session, wanted).await?;
+    observed.namespace_exists = before.namespace_exists;
+    let plan = review::make(session, &observed);
+    if review::is_reviewed(session) {
+        review::check(session, &plan)?;
+    }
+    let good = good(&observed, lease);
+    if plan.is_empty() {
+        return unchanged(session, &observed, good, lease).await;
+    }
+    if observed.revisions.is_empty() {
+        remember_good(lease, 0).await?;
+    }
+    if !observed.crds.is_empty() {
+        let definitions = definitions(&session.helm, wanted).await?;
+        let applied = session
+            .cluster()
+            .apply(&definitions, session.namespace.as_str())
+            .await?;
+        tracing::info!("{} custom resource definitions applied", applied.len());
+    }
+    if let Some(repair) = observed.repair() {
+        mend(session, repair).await?;
+    }
+    let upgraded = session
+        .helm
+        .upgrade(wanted, left(session.timeout(), started))
+        .await;
+    let rendered = match upgraded {
+        Ok(rendered) => rendered,
+        Err(DeployError::Helm { message, .. }) => {
+            return Err(DeployError::Apply {
+                release: session.inputs.release.to_string(),
+                message,
+                afterwards: go_back(session, good, lease).await,
+            });
+        }
+        Err(error) => return Err(error),
+    };
+    let revision = rendered.version;
+    tracing::info!(
+        "release {} revision {revision}: applied",
+        session.inputs.release
+    );
+    let mut tracked = Vec::new();
+    if session.inputs.wait {
+        let objects = manifest::objects(&rendered.manifest, "the applied release")?;
+        match session
+            .track(&objects, left(session.timeout(), started))
+            .await
+        {
+            Ok(ready) => tracked = ready,
+            Err(cause) => return Err(broken(session, revision, cause, good, lease).await),
+        }
+        remember_good(lease, revision).await?;
+    }
+    let report = session
+        .report(Outcome::Done, Some(revision))
+        .field("seconds", started.elapsed().as_secs());
+    let report = with_previous(report, observed.deployed());
+    let report = review::describe(report, &plan, &observed);
+    Ok(with_workloads(report, &tracked).line(format!(
+        "release {} revision {revision} in {}: ready after {} s",
+        session.inputs.release,
+        session.namespace,
+        started.elapsed().as_secs()
+    )))
+}
+
+/// Gives the revision to go back to: the last one that became ready, as far as Helm still keeps
+/// it, or, for a release that others made, the deployed one.
+fn good(observed: &Observed, lease: &Lease) -> Option<u32> {
+    let kept = |number: &u32| {
+        observed.revisions.iter().any(|kept| {
+            kept.revision == *number && matches!(kept.status.as_str(), "deployed" | "superseded")
+        })
+    };
+    match good_revision(lease) {
+        Some(0) => None,
+        Some(number) if kept(&number) => Some(number),
+        _ => observed.deployed(),
+    }
+}
+
+/// Checks a release that has nothing to change: a run that was killed while it followed the
+/// rollout did not see whether it became ready.
+async fn unchanged(
+    session: &Session,
+    observed: &Observed,
+    good: Option<u32>,
+    lease: &mut Lease,
+) -> Result<Report, DeployError> {
+    let revision = observed.deployed();
+    let mut tracked = Vec::new();
+    if session.inputs.wait
+        && let (Some(live), Some(revision)) = (&observed.live, revision)
+    {
+        match session.track(&live.objects, session.timeout()).await {
+            Ok(ready) => tracked = ready,
+            Err(cause) if good == Some(revision) => {
+                show_logs(session, &cause);
+                return Err(DeployError::Rollout {
+                    release: session.inputs.release.to_string(),
+                    revision,
+                    cause,
+                    afterwards: "it was ready before and nothing was changed".into(),
+                });
+            }
+            Err(cause) => return Err(broken(session, revision, cause, good, lease).await),
+        }
+        remember_good(lease, revision).await?;
+    }
+    let plan = review::make(session, observed);
+    let report = session.report(Outcome::Unchanged, revision);
+    let report = review::describe(with_previous(report, revision), &plan, observed);
+    Ok(with_workloads(report, &tracked).line(format!(
+        "release {} in {}: nothing to change, everything ready",
+        session.inputs.release, session.namespace
+    )))
+}
+
+async fn mend(session: &Session, repair: Repair) -> Result<(), DeployError> {
+    let release = &session.inputs.release;
+    match repair {
+        Repair::Forget(revision) => {
+            tracing::warn!(
+                "release {release} revision {revision} was left pending by a run that was killed: applying it again"
+            );
+            let secret = format!("sh.helm.release.v1.{release}.v{revision}");
+            let namespace = session.namespace.as_str();
+            session
+                .cluster()
+                .delete("v1", "Secret", namespace, &secret)
+                .await?;
+        }
+        Repair::RollBack { from, to } => {
+            tracing::warn!(
+                "release {release} revision {from} was left pending by a run that was killed: going back to revision {to} first"
+            );
+            session.helm.rollback(to, session.timeout()).await?;
+        }
+        Repair::Uninstall(revision) => {
+            tracing::warn!(
+                "release {release} revision {revision} was left half-done by a run that was killed: taking it out first"
+            );
+            session.helm.uninstall(session.timeout()).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Ends a rollout that failed: shows what the containers wrote, and goes back.
+async fn broken(
+    session: &Session,
+    revision: u32,
+    cause: ClusterError,
+    good: Option<u32>,
+    lease: &mut Lease,
+) -> DeployError {
+    show_logs(session, &cause);
+    tracing::error!("{cause}");
+    DeployError::Rollout {
+        release: session.inputs.release.to_string(),
+        revision,
+        cause,
+        afterwards: go_back(session, good, lease).await,
+    }
+}
+
+fn show_logs(session: &Session, cause: &ClusterError) {
+    let (ClusterError::NotReady { findings } | ClusterError::TimedOut { findings, .. }) = cause
+    else {
+        return;
+    };
+    for finding in findings {
+        let Cause::CrashLoop { last_lines, .. } = &finding.cause else {
+            continue;
+        };
+        let pod = finding.pod.as_deref().unwrap_or_default();
+        let _group = session
+            .context
+            .console
+            .group(&format!("last lines of {pod}"));
+        for line in last_lines {
+            session.context.console.line(line);
+        }
+    }
+}
+
+/// Goes back to the last good revision where that is wanted, and says what came of it.
+async fn go_back(session: &Session, good: Option<u32>, lease: &mut Lease) -> String {
+    if !session.inputs.rollback_on_failure {
+        return "left as it is (`rollback-on-failure` is false)".into();
+    }
+    let Some(to) = good else {
+        return after_first_install(session).await;
+    };
+    tracing::info!("going back to revision {to}");
+    match return_to(session, to, lease).await {
+        Ok(revision) => {
+            format!("rolled back to revision {to} (now revision {revision}), which is ready")
+        }
+        Err(error) => format!("and going back to revision {to} failed: {error}"),
+    }
+}
+
+async fn after_first_install(session: &Session) -> String {
+    if !session.inputs.uninstall_failed_install {
+        return "it is the first installation and left for inspection".into();
+    }
+    match session.helm.uninstall(session.timeout()).await {
+        Ok(()) => "the first installation was taken out again".into(),
+        Err(error) => format!("and taking the first installation out failed: {error}"),
+    }
+}
+
+/// Goes back to a revision and follows it until it is ready; gives the new revision's number.
+pub(crate) async fn return_to(
+    session: &Session,
+    to: u32,
+    lease: &mut Lease,
+) -> Result<u32, DeployError> {
+    let started = Instant::now();
+    session.helm.rollback(to, session.timeout()).await?;
+    let kept = session.helm.get(to).await?;
+    let objects = manifest::objects(&kept.manifest, "the earlier release")?;
+    if session.inputs.wait {
+        session
+            .track(&objects, left(session.timeout(), started))
+            .await?;
+    }
+    let history = session.helm.history().await?;
+    let revision = history.last().map_or(to, |revision| revision.revision);
+    remember_good(lease, revision).await?;
+    Ok(revision)
+}
+
+fn with_previous(report: Report, previous: Option<u32>) -> Report {
+    let previous = previous.map(|revision| revision.to_string());
+    report.output("previous-revision", previous.unwrap_or_default())
+}
+
+fn with_workloads(report: Report, tracked: &[Tracked]) -> Report {
+    if tracked.is_empty() {
+        return report;
+    }
+    let mut markdown = String::from("\n| workload | ready after | |\n|---|---|---|\n");
+    for Tracked {
+        workload,
+        seconds,
+        state,
+    } in tracked
+    {
+        markdown.push_str(&format!("| {workload} | {seconds:.1} s | {state} |\n"));
+    }
+    report.field("workloads", tracked).markdown(markdown)
+}

@@ -1,0 +1,237 @@
+//! What can go wrong, and what to do about it.
+
+use std::path::PathBuf;
+
+use action_kit::{CommandError, Failure, Reason};
+use cluster::{ClusterError, ErrorKind};
+use thiserror::Error;
+
+/// The action does not succeed.
+#[derive(Debug, Error)]
+pub enum DeployError {
+    /// Neither a kubeconfig nor a cluster is given.
+    #[error("no cluster is named: `kubeconfig` and `cluster` are both empty")]
+    NoCluster,
+    /// The kubeconfig names a namespace that cannot be one.
+    #[error("the kubeconfig's namespace cannot be used")]
+    Namespace(#[source] crate::inputs::NameError),
+    /// No chart is where the input points to.
+    #[error("`chart` is `{chart}`, and there is no chart at `{}`", looked_at.display())]
+    UnknownChart {
+        /// The input.
+        chart: String,
+        /// Where it was looked for.
+        looked_at: PathBuf,
+        /// The built-in charts.
+        built_in: String,
+    },
+    /// A values file is not there.
+    #[error("`values` names `{}`, which is no file", file.display())]
+    NoValuesFile {
+        /// The file.
+        file: PathBuf,
+    },
+    /// A temporary file cannot be written.
+    #[error("write a temporary file")]
+    Scratch(#[source] std::io::Error),
+    /// The plan file cannot be read or written.
+    #[error("use the plan file")]
+    PlanFile(#[source] std::io::Error),
+    /// The plan file holds no plan.
+    #[error("use the plan file `{}`", file.display())]
+    Plan {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: plan::PlanError,
+    },
+    /// What would be done is not what was reviewed.
+    #[error("the plan is not the reviewed one: {}", differences.join("; "))]
+    PlanChanged {
+        /// In which points.
+        differences: Vec<String>,
+    },
+    /// The chart's templates or its schema refuse the values.
+    #[error("chart `{chart}` refuses the values: {message}")]
+    Values {
+        /// The chart.
+        chart: String,
+        /// What Helm said.
+        message: String,
+        /// The values file of the user, if there is one.
+        file: Option<PathBuf>,
+    },
+    /// The chart cannot be fetched or read.
+    #[error("load chart `{chart}`: {message}")]
+    Chart {
+        /// The chart.
+        chart: String,
+        /// What Helm said.
+        message: String,
+    },
+    /// The namespace does not exist and may not be created.
+    #[error("namespace `{namespace}` does not exist, and `create-namespace` is false")]
+    NoNamespace {
+        /// The namespace.
+        namespace: String,
+    },
+    /// There is no such release, or revision of it.
+    #[error("{doing}: {what} does not exist")]
+    NotFound {
+        /// What was being done.
+        doing: String,
+        /// What is missing.
+        what: String,
+    },
+    /// Helm ended badly.
+    #[error("{doing}: {message}")]
+    Helm {
+        /// What was being done.
+        doing: String,
+        /// What Helm said.
+        message: String,
+    },
+    /// Helm's answer cannot be read.
+    #[error("read what `helm` said about {what}")]
+    Answer {
+        /// What was asked for.
+        what: &'static str,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// Helm cannot be started.
+    #[error(transparent)]
+    Program(CommandError),
+    /// The rollout failed.
+    #[error("release `{release}` revision {revision} does not become ready: {cause}; {afterwards}")]
+    Rollout {
+        /// The release.
+        release: String,
+        /// The revision.
+        revision: u32,
+        /// Why.
+        cause: ClusterError,
+        /// What was done about it.
+        afterwards: String,
+    },
+    /// Helm could not apply the release.
+    #[error("release `{release}` cannot be applied: {message}; {afterwards}")]
+    Apply {
+        /// The release.
+        release: String,
+        /// What Helm said.
+        message: String,
+        /// What was done about it.
+        afterwards: String,
+    },
+    /// The cluster refused or broke.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// AWS refused or broke.
+    #[error(transparent)]
+    Account(#[from] aws_account::AccountError),
+}
+
+impl Failure for DeployError {
+    fn reason(&self) -> Reason {
+        match self {
+            Self::NoCluster
+            | Self::Namespace(_)
+            | Self::UnknownChart { .. }
+            | Self::NoValuesFile { .. }
+            | Self::PlanFile(_)
+            | Self::Plan { .. }
+            | Self::Values { .. }
+            | Self::Chart { .. }
+            | Self::NoNamespace { .. }
+            | Self::NotFound { .. } => Reason::InvalidInput,
+            Self::PlanChanged { .. } => Reason::PlanChanged,
+            Self::Scratch(_) | Self::Helm { .. } | Self::Apply { .. } => Reason::RemoteFailed,
+            Self::Answer { .. } => Reason::Bug,
+            Self::Program(error) => error.reason(),
+            Self::Rollout { cause, .. } | Self::Cluster(cause) => match cause.kind() {
+                ErrorKind::Input => Reason::InvalidInput,
+                ErrorKind::Remote => Reason::RemoteFailed,
+                ErrorKind::Locked => Reason::Locked,
+                ErrorKind::NotReady => Reason::ChecksFailed,
+                ErrorKind::TimedOut => Reason::TimedOut,
+            },
+            Self::Account(error) => error.reason(),
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        let hint = match self {
+            Self::NoCluster => {
+                "give `kubeconfig` (a path, or the content from a secret), or `cluster` and `region` for EKS"
+            }
+            Self::Namespace(_) => "set `namespace`",
+            Self::UnknownChart { built_in, .. } => {
+                return vec![format!(
+                    "built in are `{built_in}`; else give a folder with a Chart.yaml, a .tgz, an oci:// reference, or `chart-repository`"
+                )];
+            }
+            Self::NoValuesFile { .. } => {
+                "paths start at the workspace; check out the repository before this step"
+            }
+            Self::Scratch(_) => "the temporary folder must be writable",
+            Self::PlanFile(_) => {
+                "`plan-file` names a file that `mode: plan` may write, and that is there for `apply`"
+            }
+            Self::Plan { source, .. } => source.hint(),
+            Self::PlanChanged { .. } => "run `mode: plan` again and have the new plan reviewed",
+            Self::Values { .. } => {
+                "correct the value that the message names; the chart's values.yaml explains each"
+            }
+            Self::Chart { .. } => {
+                "check the reference, `chart-version`, and the login to the registry (docker/login-action)"
+            }
+            Self::NoNamespace { .. } => "create it first, or set `create-namespace: true`",
+            Self::NotFound { .. } => "`helm list` and `helm history` show what is there",
+            Self::Helm { message, .. } | Self::Apply { message, .. } => return helm_hints(message),
+            Self::Answer { .. } => "the action is made for the Helm in its image: `helm version`",
+            Self::Program(error) => return error.hints(),
+            Self::Rollout { cause, .. } | Self::Cluster(cause) => return cause.hints(),
+            Self::Account(error) => return error.hints(),
+        };
+        vec![hint.into()]
+    }
+
+    fn position(&self) -> Option<action_kit::Position> {
+        let Self::Values {
+            file: Some(file), ..
+        } = self
+        else {
+            return None;
+        };
+        Some(action_kit::Position {
+            file: file.clone(),
+            line: None,
+        })
+    }
+}
+
+fn helm_hints(message: &str) -> Vec<String> {
+    let hint = if message.contains("no matches for kind") {
+        "install the operator or the CRDs that define this kind first"
+    } else if message.contains("conflict") {
+        "another field manager owns the field (an autoscaler owns replicas): take the field out of the chart's values, or out of the other manager's hands"
+    } else if message.contains("cannot be imported into the current release")
+        || message.contains("invalid ownership metadata")
+    {
+        "an object of that name belongs to somebody else: choose another release name, or delete the object"
+    } else if message.contains("exceeded quota") {
+        "raise the ResourceQuota, or lower requests and replicas in the values"
+    } else if message.contains("forbidden") {
+        "grant the permission that the message names to this user"
+    } else if message.contains("hook") {
+        "look at the hook's Job: `kubectl get jobs` in the namespace, then its log"
+    } else if message.contains("field is immutable")
+        || message.contains("updates to statefulset spec")
+    {
+        "this field cannot be changed on a living object: delete the object first, when it can be missed"
+    } else {
+        return Vec::new();
+    };
+    vec![hint.into()]
+}

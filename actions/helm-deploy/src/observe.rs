@@ -1,0 +1,112 @@
+//! What is there: the release, its objects, the chart's CRDs, and what the chart would give.
+
+use std::collections::BTreeSet;
+
+use cluster::{Cluster, ClusterError, parse_manifests};
+use serde_json::{Value, json};
+
+use crate::error::DeployError;
+use crate::helm::{Helm, Wanted};
+use crate::manifest::{self, ObjectId, Objects};
+use crate::plan::{Live, Observed};
+
+/// Reads everything that the plan of an installation or upgrade is made from.
+pub(crate) async fn observe(
+    cluster: &Cluster,
+    helm: &Helm,
+    wanted: &Wanted,
+    namespace: &str,
+) -> Result<Observed, DeployError> {
+    let namespace_exists = cluster.has_namespace(namespace).await?;
+    let definitions = parse_manifests(&helm.crds(wanted).await?, "the chart's CRDs")?;
+    let crds = missing_crds(cluster, &definitions).await?;
+    let checked = crds.is_empty();
+    let rendered = helm.render(wanted, checked).await?;
+    let mut observed = Observed {
+        namespace_exists,
+        wanted: manifest::objects(&rendered.manifest, "the rendered chart")?,
+        values: values(rendered.config),
+        crds,
+        ..Observed::default()
+    };
+    release(helm, &mut observed).await?;
+    if let Some(live) = &observed.live {
+        observed.missing = missing(cluster, &live.objects, namespace).await?;
+    }
+    Ok(observed)
+}
+
+/// Reads what Helm keeps of the release.
+pub(crate) async fn release(helm: &Helm, observed: &mut Observed) -> Result<(), DeployError> {
+    observed.revisions = helm.history().await?;
+    if let Some(revision) = observed.deployed() {
+        let kept = helm.get(revision).await?;
+        observed.live = Some(Live {
+            revision,
+            objects: manifest::objects(&kept.manifest, "the deployed release")?,
+            values: values(kept.config),
+        });
+    }
+    if let Some(last) = observed.revisions.last()
+        && last.status.starts_with("pending-")
+    {
+        let kept = helm.get(last.revision).await?;
+        observed.pending = Some(manifest::objects(&kept.manifest, "the pending release")?);
+    }
+    Ok(())
+}
+
+/// Reads the CRDs that the chart brings, for applying them.
+pub(crate) async fn definitions(helm: &Helm, wanted: &Wanted) -> Result<Vec<Value>, DeployError> {
+    Ok(parse_manifests(
+        &helm.crds(wanted).await?,
+        "the chart's CRDs",
+    )?)
+}
+
+fn values(config: Option<Value>) -> Value {
+    config
+        .filter(|config| !config.is_null())
+        .unwrap_or_else(|| json!({}))
+}
+
+async fn missing_crds(
+    cluster: &Cluster,
+    definitions: &[Value],
+) -> Result<Vec<(String, bool)>, ClusterError> {
+    let mut missing = Vec::new();
+    for definition in definitions {
+        let text = |pointer: &str| definition.pointer(pointer).and_then(Value::as_str);
+        let name = text("/metadata/name").unwrap_or_default();
+        let api_version = text("/apiVersion").unwrap_or_default();
+        let kind = text("/kind").unwrap_or_default();
+        match cluster.get(api_version, kind, "", name).await? {
+            None => missing.push((name.to_owned(), false)),
+            Some(there) => {
+                let after = cluster.dry_run(definition, "").await?;
+                if there.get("spec") != after.get("spec") {
+                    missing.push((name.to_owned(), true));
+                }
+            }
+        }
+    }
+    Ok(missing)
+}
+
+async fn missing(
+    cluster: &Cluster,
+    objects: &Objects,
+    namespace: &str,
+) -> Result<BTreeSet<ObjectId>, ClusterError> {
+    let mut missing = BTreeSet::new();
+    for id in objects.keys() {
+        let namespace = id.namespace.as_deref().unwrap_or(namespace);
+        let found = cluster
+            .get(&id.api_version, &id.kind, namespace, &id.name)
+            .await?;
+        if found.is_none() {
+            missing.insert(id.clone());
+        }
+    }
+    Ok(missing)
+}
