@@ -1,0 +1,1 @@
+"""A LocalStack on which the stacks of provision-infra are made for real, or fail."""

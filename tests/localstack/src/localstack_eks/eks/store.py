@@ -1,0 +1,70 @@
+"""What EKS remembers, per account and region."""
+
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from localstack.aws.api import CommonServiceException, RequestContext
+from localstack.services.stores import AccountRegionBundle, BaseStore, LocalAttribute
+
+Document = dict[str, Any]
+
+
+@dataclass
+class Entry:
+    """Who may enter, and the policies that say what for."""
+
+    document: Document
+    policies: dict[str, Document] = field(default_factory=dict)
+
+
+@dataclass
+class Record:
+    """A cluster and what belongs to it."""
+
+    cluster: Document
+    entries: dict[str, Entry] = field(default_factory=dict)
+    updates: dict[str, Document] = field(default_factory=dict)
+
+
+class EksStore(BaseStore):
+    """The clusters of one account in one region."""
+
+    clusters: dict[str, Record] = LocalAttribute(default=dict)
+
+
+stores = AccountRegionBundle("eks", EksStore)
+
+
+def clusters(context: RequestContext) -> dict[str, Record]:
+    """Give the clusters of the caller."""
+    return stores[context.account_id][context.region].clusters
+
+
+def find(context: RequestContext, name: str) -> Record:
+    """Find a cluster."""
+    record = clusters(context).get(name)
+    if record is None:
+        raise error("ResourceNotFoundException", f"No cluster found for name: {name}.", 404)
+    return record
+
+
+def arn(context: RequestContext, kind: str, *path: str) -> str:
+    """Name something in full."""
+    return f"arn:aws:eks:{context.region}:{context.account_id}:{kind}/{'/'.join(path)}"
+
+
+def error(code: str, message: str, status: int = 400) -> CommonServiceException:
+    """Make an error that the caller is told."""
+    return CommonServiceException(code, message, status, sender_fault=True)
+
+
+def now() -> datetime:
+    """Give the time."""
+    return datetime.now(UTC)
+
+
+def identifier() -> str:
+    """Make an identifier."""
+    return str(uuid.uuid4())
