@@ -183,11 +183,7 @@ impl Context {
 
     /// Runs a program to its end; call and output go to the step's log while it runs.
     pub fn run(&self, command: &Command) -> Result<Finished> {
-        let result = crate::programs::run(self, command);
-        if let Err(error) = &result {
-            self.log(&format!("{error:#}"));
-        }
-        result
+        crate::programs::run(self, command)
     }
 
     /// Runs a program whose output is secret: nothing but the call is logged.
@@ -212,6 +208,7 @@ impl Context {
     }
 
     /// Tries again until it works or the time is over; the last error is the cause.
+    #[expect(clippy::unused_self, reason = "a means of every step, like the others")]
     pub fn eventually<T>(
         &self,
         what: &str,

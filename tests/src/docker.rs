@@ -5,6 +5,7 @@
 //! It has no route beyond the machine.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -68,11 +69,26 @@ impl Docker {
 
     /// Starts a call of the Docker client.
     pub fn command(&self) -> Command {
-        let docker = Command::new("docker");
+        self.reached_by(Command::new("docker"))
+    }
+
+    /// Tells a program which daemon to use.
+    #[must_use]
+    pub fn reached_by(&self, command: Command) -> Command {
         match &self.host {
-            Some(host) => docker.env("DOCKER_HOST", host),
-            None => docker,
+            Some(host) => command.env("DOCKER_HOST", host),
+            None => command,
         }
+    }
+
+    /// Pulls an upstream image; gives it by digest.
+    pub fn pull(&self, cx: &Context, image: &str) -> Result<String> {
+        cx.run(&self.command().args(["pull", "--quiet", image]))?;
+        let format = "{{index .RepoDigests 0}}";
+        let inspect = ["image", "inspect", "--format", format, image];
+        let resolved = cx.output(&self.command().args(inspect))?;
+        cx.progress(format!("{image} is {resolved}"));
+        Ok(resolved)
     }
 
     /// Gives the address at which action containers (`--network host`) reach processes of the
@@ -103,10 +119,10 @@ impl Docker {
         fs_err::create_dir_all(&self.data)?;
         fs_err::create_dir_all("/lib/modules")?;
         fs_err::write(run.join("owner"), cx.root.display().to_string())?;
-        self.save_settings(cx)?;
+        Self::save_settings(cx)?;
         fs_err::write(run.join("daemon.json"), self.configuration(cx)?)?;
         fs_err::write(run.join("init.sh"), include_str!("../node/docker-init.sh"))?;
-        self.start(cx)?;
+        Self::start(cx)?;
         cx.eventually("our Docker daemon answers", Duration::from_secs(40), || {
             cx.run(&self.command().arg("version"))
         })
@@ -128,7 +144,7 @@ impl Docker {
         Ok(())
     }
 
-    fn start(&self, cx: &Context) -> Result<()> {
+    fn start(cx: &Context) -> Result<()> {
         let run = Path::new(RUN);
         let log = fs_err::File::create(run.join("init.log"))?.into_parts().0;
         let arguments = [
@@ -237,13 +253,13 @@ impl Docker {
         if settings.exists() {
             let _ = cx.run(&Command::new("sysctl").arg("-qp").arg(&settings));
         }
-        self.remove_control_groups(cx);
+        Self::remove_control_groups(cx);
         fs_err::remove_dir_all(run)?;
         Ok(())
     }
 
     /// Removes the control groups that containers left.
-    fn remove_control_groups(&self, cx: &Context) {
+    fn remove_control_groups(cx: &Context) {
         let script = "for c in /sys/fs/cgroup/*\"$1\" /sys/fs/cgroup\"$1\"; do \
                       [ -d \"$c\" ] && find \"$c\" -depth -type d -exec rmdir {} + ; done; true";
         let remove = Command::new("sh").args(["-c", script, "sh", &control_group(&cx.root)]);
@@ -259,19 +275,19 @@ impl Docker {
     }
 
     /// Starts a call of a program inside our daemon's namespaces.
-    pub fn inside(&self, program: impl AsRef<std::ffi::OsStr>) -> Result<Command> {
+    pub fn inside(program: impl AsRef<std::ffi::OsStr>) -> Result<Command> {
         let pid = fs_err::read_to_string(Path::new(RUN).join("pid"))?;
         Ok(Command::new("nsenter")
             .args(["--target", &pid, "--mount", "--net", "--pid"])
             .arg(program))
     }
 
-    fn save_settings(&self, cx: &Context) -> Result<()> {
+    fn save_settings(cx: &Context) -> Result<()> {
         let file = Path::new(RUN).join("sysctl.conf");
         let mut text = String::new();
         for name in SETTINGS {
             let value = cx.output(&Command::new("sysctl").args(["-n", name]))?;
-            text.push_str(&format!("{name}={value}\n"));
+            let _ = writeln!(text, "{name}={value}");
         }
         fs_err::write(file, text)?;
         // Each node's containerd, kubelet and systemd take some.

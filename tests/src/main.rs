@@ -8,6 +8,7 @@
     clippy::print_stdout,
     clippy::print_stderr,
     clippy::disallowed_methods,
+    clippy::duration_suboptimal_units,
     reason = "a program for people at a terminal; it is not shipped"
 )]
 #![allow(

@@ -100,30 +100,22 @@ pub fn stop(cx: &Context, name: &str) -> Result<()> {
         return Ok(());
     };
     if let Some(process) = process(&text).filter(Process::runs) {
-        for signal in ["-TERM", "-KILL"] {
-            // The whole session; it may end by itself meanwhile.
-            let _ = cx.run(
-                &Command::new("kill")
-                    .args([signal, "--"])
-                    .arg(format!("-{}", process.id)),
-            );
-            let gone = cx.eventually(&format!("`{name}` ends"), GRACE, || {
-                if process.runs() {
-                    bail!("process {} still runs", process.id)
-                } else {
-                    Ok(())
-                }
-            });
-            if gone.is_ok() {
-                break;
-            }
-            if signal == "-KILL" {
-                return gone;
-            }
-        }
+        let ended = end(cx, name, &process, "-TERM");
+        ended.or_else(|_| end(cx, name, &process, "-KILL"))?;
     }
     fs_err::remove_file(note)?;
     Ok(())
+}
+
+/// Sends a signal to a process and all of its session, and waits for its end.
+fn end(cx: &Context, name: &str, process: &Process, signal: &str) -> Result<()> {
+    let session = format!("-{}", process.id);
+    // It may end by itself meanwhile.
+    let _ = cx.run(&Command::new("kill").args([signal, "--", &session]));
+    cx.eventually(&format!("`{name}` ends"), GRACE, || {
+        anyhow::ensure!(!process.runs(), "process {} still runs", process.id);
+        Ok(())
+    })
 }
 
 /// Ends everything that runs have left in the background; gives the names.
@@ -133,7 +125,7 @@ pub fn stop_all(cx: &Context) -> Result<Vec<String>> {
     if folder.exists() {
         for entry in fs_err::read_dir(&folder)? {
             let name = entry?.file_name().to_string_lossy().into_owned();
-            if !Path::new(&name).extension().is_some_and(|end| end == "new") {
+            if Path::new(&name).extension().is_none_or(|end| end != "new") {
                 names.push(name);
             }
         }

@@ -2,6 +2,7 @@
 //! cache by what they are made of.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use action_kit::Command;
@@ -144,10 +145,10 @@ pub fn build(cx: &Context, tool: &GoTool) -> Result<bool> {
         return Ok(false);
     }
     fs_err::create_dir_all(&folder)?;
-    let temporary = folder.join(format!(".{}.new", tool.name));
+    let temporary = folder.join(format!(".{}.{}", tool.name, std::process::id()));
     let mut flags = String::from("-s -w");
     for (name, value) in tool.set {
-        flags.push_str(&format!(" -X {name}={value}"));
+        let _ = write!(flags, " -X {name}={value}");
     }
     let go = [
         "build",

@@ -1,4 +1,4 @@
-//! uv, from its wheel on PyPI: pinned and checked by `tests/tools/uv/requirements.txt`.
+//! `uv`, from its wheel: pinned and checked by `tests/tools/uv/requirements.txt`.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -18,9 +18,20 @@ use crate::tools::{self, KUBERNETES, key};
 
 /// The cluster's name.
 pub const NAME: &str = "fastapi-eks";
-/// kind's image for the same Kubernetes, where a container registry answers.
-const UPSTREAM_NODE: &str = "kindest/node:v1.35.4";
+/// kind's image of the same minor version, where a container registry answers; kind publishes one
+/// patch of each.
+const UPSTREAM_NODE: &str = "kindest/node:v1.35.0";
 const KIND_VERSION: &str = "v0.33.0";
+/// What our own node image is made by.
+const NODE_FILES: [&str; 7] = [
+    "image.sh",
+    "images.sh",
+    "manifests.py",
+    "pause.c",
+    "proxy-tree.sh",
+    "rootfs.sh",
+    "tree.sh",
+];
 
 pub fn step() -> Step {
     Step {
@@ -36,7 +47,7 @@ fn run(cx: &Context) -> Result<Outcome> {
     if !is_up(cx) {
         let image = match cx.source()? {
             Source::Packages => node_image(cx)?,
-            Source::Upstream => UPSTREAM_NODE.to_owned(),
+            Source::Upstream => cx.docker.pull(cx, UPSTREAM_NODE)?,
         };
         create(cx, &image)?;
     }
@@ -106,11 +117,7 @@ fn wait_ready(cx: &Context, seconds: u64) -> Result<()> {
 }
 
 fn kind(cx: &Context) -> Result<Command> {
-    let kind = Command::new(cx.tool("kind")?);
-    Ok(match &cx.docker.host {
-        Some(host) => kind.env("DOCKER_HOST", host),
-        None => kind,
-    })
+    Ok(cx.docker.reached_by(Command::new(cx.tool("kind")?)))
 }
 
 fn create(cx: &Context, image: &str) -> Result<()> {
@@ -245,17 +252,9 @@ fn node_image(cx: &Context) -> Result<String> {
 /// Names the node image by all that it is made of.
 fn node_key(cx: &Context) -> Result<String> {
     let mut inputs = BTreeMap::new();
-    for entry in fs_err::read_dir(cx.root.join("tests/node"))? {
-        let path = entry?.path();
-        inputs.insert(
-            path.display()
-                .to_string()
-                .rsplit('/')
-                .next()
-                .unwrap_or_default()
-                .to_owned(),
-            fs_err::read(&path)?,
-        );
+    for file in NODE_FILES {
+        let path = cx.root.join("tests/node").join(file);
+        inputs.insert(file.to_owned(), fs_err::read(path)?);
     }
     for tool in programs(cx)? {
         // A tool's folder is named after its own key.
@@ -300,10 +299,7 @@ fn build_node_image(cx: &Context, name: &str, archive: &std::path::Path) -> Resu
         let bash = bash
             .env("KUBERNETES", KUBERNETES)
             .env("REGISTRY", registry::address_for_nodes(cx));
-        Ok(match &cx.docker.host {
-            Some(host) => bash.env("DOCKER_HOST", host),
-            None => bash,
-        })
+        Ok(cx.docker.reached_by(bash))
     };
     let module = kind_module(cx)?;
     cx.progress("root file system from Debian's packages");

@@ -7,11 +7,14 @@ use std::time::Duration;
 use action_kit::Command;
 use anyhow::{Context as _, Result};
 
-use crate::context::Context;
+use crate::context::{Context, Source};
+use crate::docker::Docker;
 use crate::step::{Outcome, Step};
 
 /// The registry's port, in the daemon's namespace.
 pub const PORT: u16 = 5000;
+/// The registry's image, where a container registry answers.
+const UPSTREAM: &str = "docker.io/library/registry:3";
 /// The registry's container, where the machine has a Docker daemon.
 const CONTAINER: &str = "fastapi-eks-registry";
 
@@ -48,9 +51,9 @@ fn run(cx: &Context) -> Result<Outcome> {
     cx.docker.up(cx)?;
     if answers(cx).is_err() {
         if cx.docker.ours {
-            start_process(cx)?
+            start_process(cx)?;
         } else {
-            start_container(cx)?
+            start_container(cx)?;
         }
     }
     let headers = cx.eventually("the registry answers", Duration::from_secs(20), || {
@@ -112,8 +115,7 @@ fn start_process(cx: &Context) -> Result<()> {
         .into_parts()
         .0;
     // Its own session, so that a signal to the run does not end it; it ends with the namespaces.
-    cx.docker
-        .inside("setsid")?
+    Docker::inside("setsid")?
         .args(["docker-registry", "serve"])
         .arg(&configuration)
         .to_std()
@@ -129,17 +131,26 @@ fn start_container(cx: &Context) -> Result<()> {
     let docker = || cx.docker.command();
     // Left behind by a killed run.
     let _ = cx.run(&docker().args(["rm", "--force", CONTAINER]));
+    let image = match cx.source()? {
+        Source::Upstream => cx.docker.pull(cx, UPSTREAM)?,
+        Source::Packages => {
+            let name = format!("{CONTAINER}:e2e");
+            let script = cx.root.join("tests/node/registry-image.sh");
+            let bash = Command::new("bash").arg(script).arg(&name);
+            cx.run(&cx.docker.reached_by(bash))?;
+            name
+        }
+    };
     let publish = format!("127.0.0.1:{PORT}:5000");
-    cx.run(&docker().args([
+    let run = [
         "run",
         "--detach",
         "--name",
         CONTAINER,
         "--publish",
         &publish,
-        "registry:2",
-    ]))?;
-    Ok(())
+    ];
+    cx.run(&docker().args(run).arg(&image)).map(|_| ())
 }
 
 /// Connects the registry's container with the nodes' network, where it is a container.
