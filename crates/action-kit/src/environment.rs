@@ -36,6 +36,17 @@ impl Environment {
         self.get(name).map(PathBuf::from)
     }
 
+    /// Gives the variables whose names start with `prefix`, in order.
+    pub fn starting_with<'a>(
+        &'a self,
+        prefix: &'a str,
+    ) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.0
+            .range(prefix.to_owned()..)
+            .take_while(move |(name, _)| name.starts_with(prefix))
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// Says whether the process runs as a step of a workflow.
     #[must_use]
     pub fn in_actions(&self) -> bool {
