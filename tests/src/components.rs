@@ -4,8 +4,10 @@
 //! its Go module, or from Debian packages; charts and values see no difference. All versions of
 //! what is run are in [`COMPONENTS`].
 
+mod debian;
 pub mod layers;
 mod postgres;
+mod python_base;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -45,6 +47,8 @@ enum Contents {
     },
     /// PostgreSQL and Patroni from Debian packages.
     Postgres,
+    /// Python from Debian packages.
+    Python,
 }
 
 const fn program(
@@ -69,7 +73,7 @@ const fn program(
 const CERT_MANAGER: &str = "v1.20.2";
 
 /// What the platform runs, and in which version.
-pub const COMPONENTS: [Component; 7] = [
+pub const COMPONENTS: [Component; 8] = [
     program(
         "traefik",
         "docker.io/library/traefik",
@@ -117,6 +121,12 @@ pub const COMPONENTS: [Component; 7] = [
         repository: "ghcr.io/zalando/spilo-18",
         tag: "4.1-p1",
         contents: Contents::Postgres,
+    },
+    Component {
+        name: "python",
+        repository: "docker.io/library/python",
+        tag: "3.14-slim",
+        contents: Contents::Python,
     },
 ];
 
@@ -204,6 +214,7 @@ pub fn assemble(cx: &Context, component: &Component) -> Result<Assembled> {
             user,
         } => assemble_program(cx, tool, arguments, user),
         Contents::Postgres => postgres::assemble(cx),
+        Contents::Python => python_base::assemble(cx),
     }
     .with_context(|| format!("assemble the image `{}`", component.reference()))
 }
