@@ -78,13 +78,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             .get(&action)
             .cloned()
             .unwrap_or_else(|| unreleased(&action));
-        let room = root.join("actions").join(&action);
+        let place = root.join("actions").join(&action);
         ensure(
-            &room.join("action.yml"),
+            &place.join("action.yml"),
             &action_yml::render(&description, &image),
             arguments.check,
         )?;
-        let page = room.join("README.md");
+        let page = place.join("README.md");
         let tables = readme::with_tables(&fs_err::read_to_string(&page)?, &description)
             .with_context(|| format!("generate the tables of `{}`", page.display()))?;
         ensure(&page, &tables, arguments.check)?;

@@ -10,6 +10,7 @@
     reason = "a developer's tool talks to a terminal and starts programs with nothing in between"
 )]
 
+mod action;
 mod application;
 mod codegen;
 mod e2e;
@@ -51,6 +52,8 @@ enum Command {
     Workflows,
     /// Make the room of a new action
     NewAction(new_action::Arguments),
+    /// Run an action as a command-line program
+    Action(action::Arguments),
     /// Assemble the actions' images and push them to a registry
     Images(images::Arguments),
 }
@@ -69,6 +72,7 @@ fn main() -> ExitCode {
         Some(Command::NewAction(arguments)) => {
             new_action::run(&arguments).map(|()| ExitCode::SUCCESS)
         }
+        Some(Command::Action(arguments)) => action::run(&arguments),
         Some(Command::Images(arguments)) => images::run(&arguments),
     };
     result.unwrap_or_else(|error| {

@@ -13,6 +13,13 @@ const STARTERS: &str = "workflows-templates";
 /// How a starter workflow calls ours, and how a checkout of ours would.
 const OURS: &str = "OWNER/fastapi-eks-actions/";
 const VERSION: &str = "@v1";
+const ZIZMOR: [&str; 5] = [
+    "--offline",
+    "--no-progress",
+    "--quiet",
+    "--persona=pedantic",
+    "--config=.github/zizmor.yml",
+];
 const ACTIONLINT: &str = "github.com/rhysd/actionlint/cmd/actionlint";
 
 /// What GitHub shows of a starter workflow.
@@ -40,17 +47,12 @@ pub(crate) fn run() -> Result<()> {
     let actionlint = actionlint.to_string_lossy().into_owned();
     shell::run_in(&copy, &actionlint, &arguments)?;
     let zizmor = programs::from_wheel("zizmor", "manylinux_2_28_x86_64")?;
-    shell::run(
-        &zizmor.to_string_lossy(),
-        &[
-            "--offline",
-            "--no-progress",
-            "--quiet",
-            "--persona=pedantic",
-            WORKFLOWS,
-            STARTERS,
-        ],
-    )
+    let mut arguments = ZIZMOR.map(String::from).to_vec();
+    for folder in [WORKFLOWS, STARTERS] {
+        let files = yaml_files(&root.join(folder))?;
+        arguments.extend(files.iter().map(|(name, _)| format!("{folder}/{name}")));
+    }
+    shell::run(&zizmor.to_string_lossy(), &arguments)
 }
 
 /// Copies what actionlint reads, with references that it can follow: it knows neither `$/…`, nor
