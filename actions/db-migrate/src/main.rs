@@ -1,2 +1,7 @@
-//! db-migrate.
-fn main() {}
+//! The `db-migrate` program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    action_kit::main(&db_migrate::METADATA, db_migrate::run)
+}
