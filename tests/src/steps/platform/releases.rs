@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::charts::{self, Chart};
 use crate::components;
 use crate::context::Context;
+use crate::runner::ActionStep;
 use crate::state::write_whole;
 
 /// How long a release may take until everything in it is ready.
@@ -81,45 +82,73 @@ pub struct Deployed {
     pub status: String,
 }
 
-/// Installs a release, or brings it up to date, and waits until it is ready.
+/// Installs a release, or brings it up to date, and waits until it is ready: by the action
+/// `helm-deploy`, as a job of a platform repository would.
 pub fn deploy(cx: &Context, release: &Release) -> Result<Deployed> {
     cx.progress(format!("release {}", release.name));
-    let workspace = cx.folder.join("platform");
-    let chart = charts::prepare(
-        cx,
-        release.chart,
-        &workspace.join("charts").join(release.name),
-    )?;
-    let mut values = vec![write_versions(release, &workspace)?];
+    let workspace = Workspace::of(cx)?;
+    let chart = workspace.path("charts", release.name);
+    charts::prepare(cx, release.chart, &chart)?;
+    let mut values = Vec::new();
     let own = cx
         .root
         .join("tests/platform")
         .join(format!("{}.yaml", release.name));
     if own.exists() {
-        values.insert(0, own);
+        values.push(workspace.write("values", release.name, &fs_err::read(&own)?)?);
     }
-    install(cx, release, &chart, &values)
+    let versions =
+        serde_json::to_vec_pretty(&versions(release)?).context("values that name images")?;
+    values.push(workspace.write("versions", release.name, &versions)?);
+    let step = ActionStep::new(
+        "helm-deploy",
+        &format!("platform-{}", release.name),
+        &cx.action_image("helm-deploy")?,
+    )
+    .with("mode", "apply")
+    .with("release", release.name)
+    .with("namespace", release.namespace)
+    .with("chart", workspace.relative(&chart))
+    .with("values", values.join("\n"))
+    .with("kubeconfig", "kubeconfig")
+    .with("timeout-seconds", LIMIT_SECONDS.to_string());
+    cx.runner(&workspace.folder)
+        .run(&step)
         .with_context(|| format!("install the release `{}`", release.name))?;
     status(cx, release)
 }
 
-fn install(cx: &Context, release: &Release, chart: &Path, values: &[PathBuf]) -> Result<()> {
-    let limit = format!("{LIMIT_SECONDS}s");
-    let mut helm = helm(cx)?
-        .args(["upgrade", "--install", release.name])
-        .arg(chart)
-        .args([
-            "--namespace",
-            release.namespace,
-            "--create-namespace",
-            "--wait",
-            "--timeout",
-            &limit,
-        ]);
-    for file in values {
-        helm = helm.arg("--values").arg(file);
+/// What a platform repository would hold, as the action sees it.
+struct Workspace {
+    folder: PathBuf,
+}
+
+impl Workspace {
+    fn of(cx: &Context) -> Result<Self> {
+        let folder = cx.folder.join("platform");
+        fs_err::create_dir_all(&folder)?;
+        // A copy keeps the mode: it holds the administrator's key.
+        fs_err::copy(cx.kubeconfig(), folder.join("kubeconfig"))?;
+        Ok(Self { folder })
     }
-    cx.run(&helm).map(|_| ())
+
+    fn path(&self, kind: &str, name: &str) -> PathBuf {
+        self.folder.join(kind).join(name)
+    }
+
+    /// Writes a file of values, and gives its name in the workspace.
+    fn write(&self, kind: &str, release: &str, bytes: &[u8]) -> Result<String> {
+        let file = self.path(kind, &format!("{release}.yaml"));
+        write_whole(&file, bytes)?;
+        Ok(self.relative(&file))
+    }
+
+    fn relative(&self, path: &Path) -> String {
+        path.strip_prefix(&self.folder)
+            .unwrap_or(path)
+            .display()
+            .to_string()
+    }
 }
 
 fn status(cx: &Context, release: &Release) -> Result<Deployed> {
@@ -150,18 +179,7 @@ fn helm(cx: &Context) -> Result<action_kit::Command> {
     Ok(action_kit::Command::new(cx.tool("helm")?).env("KUBECONFIG", cx.kubeconfig()))
 }
 
-/// Writes the values that name images: versions stand in the table of components only.
-fn write_versions(release: &Release, workspace: &Path) -> Result<PathBuf> {
-    let file = workspace
-        .join("versions")
-        .join(format!("{}.yaml", release.name));
-    write_whole(
-        &file,
-        &serde_json::to_vec_pretty(&versions(release)?).context("values that name images")?,
-    )?;
-    Ok(file)
-}
-
+/// Gives the values that name images: versions stand in the table of components only.
 fn versions(release: &Release) -> Result<Value> {
     let mut values = json!({});
     for (path, component, part) in release.images {
