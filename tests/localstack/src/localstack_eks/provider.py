@@ -76,10 +76,13 @@ class StrictProvider(ResourceProvider):
     def update(self, request: ResourceRequest) -> ProgressEvent:
         """Make what a change set changes."""
         before = dict(request.previous_state or {})
-        self._check(request.desired_state)
         # What the service has given stays; what the template no longer says goes.
         given = {key: value for key, value in before.items() if key not in self.properties}
         given |= {self.identifier: before[self.identifier]}
+        # A rollback asks for what was given as well.
+        self._check(
+            {key: value for key, value in request.desired_state.items() if key not in given}
+        )
         model = given | dict(request.desired_state)
         self.change(request.aws_client_factory, model, before, request)
         return ProgressEvent(OperationStatus.SUCCESS, resource_model=model)

@@ -80,7 +80,7 @@ def associate_policy(context: RequestContext, request: Document) -> Document:
     entry = _entry(context, request)
     policy = {
         "policyArn": request["policyArn"],
-        "accessScope": request["accessScope"],
+        "accessScope": {"namespaces": []} | request["accessScope"],
         "associatedAt": now(),
         "modifiedAt": now(),
     }

@@ -1,12 +1,13 @@
-"""CloudFormation that makes what it says it has made.
-
-LocalStack's own engine, with what would otherwise be a false green made to fail: a type that it
-does not know, an update that it cannot make, the deletion of a protected stack.
-"""
+"""Corrections to LocalStack's engine: who makes a resource, and what counts as success."""
 
 from typing import Any
 
-from localstack.aws.api import CommonServiceException, RequestContext, handler
+from localstack.services.cloudformation.engine.v2.change_set_model import (
+    ChangeSetModel,
+    ChangeType,
+    NodeParameter,
+    TerminalValue,
+)
 from localstack.services.cloudformation.engine.v2.change_set_model_executor import (
     ChangeSetModelExecutor,
 )
@@ -20,12 +21,6 @@ from localstack.services.cloudformation.resource_provider import (
     ResourceProviderExecutor,
     convert_payload,
 )
-from localstack.services.cloudformation.stores import get_cloudformation_store
-from localstack.services.cloudformation.v2.provider import (
-    CloudformationProviderV2,
-    find_stack_v2,
-)
-from localstack.services.plugins import Service, aws_provider
 from localstack.utils.catalog.common import CloudFormationResourcesSupportAtRuntime as Support
 from localstack.utils.patch import patch
 
@@ -75,27 +70,14 @@ def _action(fn: Any, self: Any, provider: ResourceProvider, payload: Any) -> Pro
     return ProgressEvent(OperationStatus.FAILED, resource_model={}, message=reason)
 
 
-class StrictCloudFormation(CloudformationProviderV2):
-    """LocalStack's CloudFormation, with protection from deletion that protects."""
-
-    @handler("DeleteStack")
-    def delete_stack(
-        self, context: RequestContext, stack_name: str, *args: Any, **kwargs: Any
-    ) -> None:
-        """Delete a stack unless it is protected."""
-        store = get_cloudformation_store(context.account_id, context.region)
-        stack = find_stack_v2(store, stack_name)
-        if stack and stack.enable_termination_protection:
-            raise CommonServiceException(
-                "ValidationError",
-                f"Stack [{stack.stack_name}] cannot be deleted "
-                "while TerminationProtection is enabled",
-                sender_fault=True,
-            )
-        super().delete_stack(context, stack_name, *args, **kwargs)
-
-
-@aws_provider(api="cloudformation", name="strict")
-def service() -> Service:
-    """Build the service."""
-    return Service.for_provider(StrictCloudFormation())
+@patch(ChangeSetModel._resolve_intrinsic_function_ref)  # noqa: SLF001
+def _ref(fn: Any, self: Any, arguments: Any) -> ChangeType:
+    """Know that a resource that changes in place keeps its identifier."""
+    change = fn(self, arguments)
+    if change != ChangeType.MODIFIED or not isinstance(arguments, TerminalValue):
+        return change
+    name = arguments.value
+    if isinstance(self._retrieve_parameter_if_exists(parameter_name=name), NodeParameter):
+        return change
+    resource = self._retrieve_or_visit_resource(resource_name=name)
+    return change if resource.requires_replacement else ChangeType.UNCHANGED

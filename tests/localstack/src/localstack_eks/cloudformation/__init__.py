@@ -1,0 +1,75 @@
+"""CloudFormation that makes what it says it has made.
+
+LocalStack's own engine, with what would otherwise be a false green made to fail (`engine`), and
+with what failed undone (`rollback`).
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from localstack.aws.api import CommonServiceException, RequestContext, handler
+from localstack.aws.api.cloudformation import StackStatus
+from localstack.services.cloudformation import api_utils
+from localstack.services.cloudformation.engine import template_preparer
+from localstack.services.cloudformation.stores import get_cloudformation_store
+from localstack.services.cloudformation.v2 import provider as stock
+from localstack.services.plugins import Service, aws_provider
+
+from localstack_eks.cloudformation.engine import load_provider
+from localstack_eks.cloudformation.rollback import RollingBackExecutor
+
+
+def invalid(message: str) -> CommonServiceException:
+    """Make the error that CloudFormation has for most things."""
+    return CommonServiceException("ValidationError", message, sender_fault=True)
+
+
+class StrictCloudFormation(stock.CloudformationProviderV2):
+    """LocalStack's CloudFormation, held to what it promises."""
+
+    @handler("CreateChangeSet", expand=False)
+    def create_change_set(self, context: RequestContext, request: Any) -> Any:
+        """Refuse a template with a type that nothing here can make, before anything changes."""
+        body = api_utils.extract_template_body(request)
+        resources = (template_preparer.parse_template(body) or {}).get("Resources") or {}
+        types = {resource["Type"] for resource in resources.values()}
+        unknown = sorted(name for name in types if load_provider(name) is None)
+        if unknown:
+            listed = ", ".join(unknown)
+            raise invalid(f"Template format error: Unrecognized resource types: [{listed}]")
+        stack = self._find(context, request["StackName"])
+        before = stack.status if stack else None
+        answer = super().create_change_set(context, request)
+        if stack and before == StackStatus.UPDATE_ROLLBACK_COMPLETE:
+            # LocalStack takes a stack that was rolled back for one that does not exist yet.
+            stack.status = before
+        return answer
+
+    @handler("DeleteStack")
+    def delete_stack(
+        self, context: RequestContext, stack_name: str, *args: Any, **kwargs: Any
+    ) -> None:
+        """Delete a stack unless it is protected."""
+        stack = self._find(context, stack_name)
+        if stack and stack.enable_termination_protection:
+            raise invalid(
+                f"Stack [{stack.stack_name}] cannot be deleted "
+                "while TerminationProtection is enabled"
+            )
+        if stack and stack.status == StackStatus.ROLLBACK_COMPLETE:
+            # There is nothing left in it.
+            stack.set_stack_status(StackStatus.DELETE_COMPLETE)
+            stack.deletion_time = datetime.now(UTC)
+            return
+        super().delete_stack(context, stack_name, *args, **kwargs)
+
+    def _find(self, context: RequestContext, name: str) -> Any:
+        store = get_cloudformation_store(context.account_id, context.region)
+        return stock.find_stack_v2(store, name)
+
+
+@aws_provider(api="cloudformation", name="strict")
+def service() -> Service:
+    """Build the service."""
+    stock.ChangeSetModelExecutor = RollingBackExecutor
+    return Service.for_provider(StrictCloudFormation())
