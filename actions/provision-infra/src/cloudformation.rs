@@ -11,7 +11,9 @@ use aws_sdk_cloudformation::types::{
 
 use crate::error::InfraError;
 use crate::layers::Layer;
-use crate::stack::{ChangeSet, Detail, Event, Resource, ResourceChange, Stack, Values};
+use crate::stack::{
+    ChangeSet, Detail, Event, Resource, ResourceChange, Stack, Values, details_between,
+};
 use crate::watch::Pace;
 
 /// The beginning of the names of our change sets.
@@ -92,22 +94,18 @@ impl CloudFormation {
             .set_tags(Some(sdk_tags(tags)))
             .send()
             .await;
-        let id = match created {
-            Ok(answer) => answer.id().unwrap_or(&name).to_owned(),
+        let doing = format!("create a change set for the stack `{}`", layer.stack);
+        let id = created
+            .map_err(failed(doing))
+            .map(|answer| answer.id().unwrap_or(&name).to_owned())
+            .map_err(|error| invalid(layer, error))?;
+        match self.ready(&layer.stack, &id).await {
+            Ok(change_set) => Ok(change_set),
             Err(error) => {
-                return Err(match ServiceError::from(error) {
-                    error if error.is("ValidationError") => InfraError::InvalidTemplate {
-                        layer: layer.name.clone(),
-                        message: error.message,
-                    },
-                    source => InfraError::Call {
-                        doing: format!("create a change set for the stack `{}`", layer.stack),
-                        source,
-                    },
-                });
+                self.delete_change_set(&layer.stack, &id).await?;
+                Err(invalid(layer, error))
             }
-        };
-        self.ready(&layer.stack, &id).await
+        }
     }
 
     /// Waits for a change set and reads all of it.
@@ -120,8 +118,8 @@ impl CloudFormation {
                 "CREATE_COMPLETE" => return self.read(stack, id, page).await.map(Some),
                 "FAILED" => {
                     let message = page.status_reason().unwrap_or_default().to_owned();
-                    self.delete_change_set(stack, id).await?;
                     return if is_no_change(&message) {
+                        self.delete_change_set(stack, id).await?;
                         Ok(None)
                     } else {
                         Err(InfraError::ChangeSet {
@@ -384,6 +382,19 @@ impl CloudFormation {
     }
 }
 
+/// A call that CloudFormation finds invalid while it reads a template is about the template.
+fn invalid(layer: &Layer, error: InfraError) -> InfraError {
+    match error {
+        InfraError::Call { source, .. } if source.is("ValidationError") => {
+            InfraError::InvalidTemplate {
+                layer: layer.name.clone(),
+                message: source.message,
+            }
+        }
+        error => error,
+    }
+}
+
 /// Says whether a change set failed only because there is nothing to do.
 fn is_no_change(message: &str) -> bool {
     [
@@ -460,6 +471,13 @@ fn resource_change(change: &SdkChange) -> ResourceChange {
     // A property that changes for two reasons is told twice.
     details.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| b.after.cmp(&a.after)));
     details.dedup_by(|a, b| a.name == b.name);
+    if let (true, Some(before), Some(after)) = (
+        details.is_empty(),
+        change.before_context(),
+        change.after_context(),
+    ) {
+        details = details_between(before, after);
+    }
     ResourceChange {
         logical_id: text(change.logical_resource_id()),
         kind: text(change.resource_type()),

@@ -117,7 +117,15 @@ pub enum ConfigError {
         /// What is wrong.
         message: String,
     },
-    /// No environment is named, or one that the file does not have.
+    /// No environment is named, and there is a choice.
+    #[error("no environment is named, and `{}` has {}", file.display(), known.join(", "))]
+    UnnamedEnvironment {
+        /// The file.
+        file: PathBuf,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// An environment is named that the file does not have.
     #[error("`{}` has no environment `{wanted}`; it has {}", file.display(), known.join(", "))]
     UnknownEnvironment {
         /// The file.
@@ -164,7 +172,12 @@ impl Failure for ConfigError {
                  `account:` and `environments:`"
             }
             Self::Invalid { .. } => "the README of provision-infra shows a complete file",
-            Self::UnknownEnvironment { .. } => "set the input `environment` to one of these",
+            Self::UnnamedEnvironment { known, .. } if known.is_empty() => {
+                "add one below `environments:`"
+            }
+            Self::UnnamedEnvironment { .. } | Self::UnknownEnvironment { .. } => {
+                "set the input `environment` to one of these"
+            }
             Self::NoRegion { .. } => "add `region:` to the file",
             Self::Contradiction { .. } => {
                 "leave the input out, or correct the file: the file is what was reviewed"
@@ -207,23 +220,24 @@ impl Target {
             mut environments,
         } = configuration;
         let known: Vec<String> = environments.keys().map(ToString::to_string).collect();
-        let unknown = |wanted: &str| ConfigError::UnknownEnvironment {
-            file: file.into(),
-            wanted: wanted.into(),
-            known: known.clone(),
+        let name = match (environment, environments.keys().next()) {
+            (Some(name), _) => name.clone(),
+            (None, Some(only)) if environments.len() == 1 => only.clone(),
+            _ => {
+                return Err(ConfigError::UnnamedEnvironment {
+                    file: file.into(),
+                    known,
+                });
+            }
         };
-        let name = match environment {
-            Some(name) => name.clone(),
-            None if environments.len() == 1 => environments
-                .keys()
-                .next()
-                .cloned()
-                .ok_or_else(|| unknown(""))?,
-            None => return Err(unknown("")),
-        };
-        let settings = environments
-            .remove(&name)
-            .ok_or_else(|| unknown(name.as_str()))?;
+        let settings =
+            environments
+                .remove(&name)
+                .ok_or_else(|| ConfigError::UnknownEnvironment {
+                    file: file.into(),
+                    wanted: name.to_string(),
+                    known,
+                })?;
         let region = settings.region.clone().or(region);
         Ok(Self {
             project,
@@ -280,6 +294,3 @@ impl Target {
         format!("{}-{}", self.project, self.environment)
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -4,9 +4,9 @@ use crate::apply::Work;
 use crate::cloudformation::CloudFormation;
 use crate::error::InfraError;
 use crate::layers::Layer;
+use crate::observe::remains;
 use crate::plan::Doomed;
 use crate::stack::{Condition, Stack};
-use crate::template::Template;
 
 /// Finds what there is to destroy, in the order in which it goes.
 pub async fn doomed(
@@ -21,19 +21,7 @@ pub async fn doomed(
         if stack.condition() == Condition::Absent {
             continue;
         }
-        let mut resources = cloudformation.resources(&stack.name).await?;
-        if !resources.is_empty() {
-            // The stack's own template decides, not the one that this version would apply.
-            let body = cloudformation.template(&stack.name).await?;
-            let template = Template::parse(body).ok();
-            for resource in &mut resources {
-                resource.deletion_policy = template
-                    .as_ref()
-                    .and_then(|template| template.deletion_policy(&resource.logical_id))
-                    .unwrap_or("Delete")
-                    .into();
-            }
-        }
+        let resources = remains(cloudformation, &stack).await?;
         doomed.push(Doomed { stack, resources });
     }
     Ok(doomed)

@@ -95,8 +95,12 @@ impl Failure for LayerError {
     }
 }
 
-/// Loads the layers of a target, from a folder when one is given.
-pub fn load(target: &Target, folder: Option<&Path>) -> Result<Vec<Layer>, LayerError> {
+/// Loads the layers of a target, from a folder of the workspace when one is given.
+pub fn load(
+    target: &Target,
+    workspace: &Path,
+    folder: Option<&Path>,
+) -> Result<Vec<Layer>, LayerError> {
     let mut layers = Vec::new();
     for (name, built_in) in LAYERS {
         let file = folder
@@ -104,9 +108,11 @@ pub fn load(target: &Target, folder: Option<&Path>) -> Result<Vec<Layer>, LayerE
             .join(format!("{name}.yaml"));
         let body = match folder {
             None => built_in.to_owned(),
-            Some(_) => fs_err::read_to_string(&file).map_err(|source| LayerError::Unreadable {
-                file: file.clone(),
-                source,
+            Some(_) => fs_err::read_to_string(workspace.join(&file)).map_err(|source| {
+                LayerError::Unreadable {
+                    file: file.clone(),
+                    source,
+                }
             })?,
         };
         layers.push(Layer {

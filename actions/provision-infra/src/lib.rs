@@ -20,8 +20,6 @@ pub mod stack;
 pub mod template;
 pub mod watch;
 
-use std::path::PathBuf;
-
 use action_kit::{Context, Failed, Metadata, Outcome, Report};
 use aws_account::{Session, exec_credential};
 
@@ -138,8 +136,11 @@ impl<'a> Run<'a> {
             inputs.region.as_deref(),
             inputs.account.as_ref(),
         )?;
-        let folder: Option<PathBuf> = inputs.stacks.as_ref().map(|folder| context.path(folder));
-        let layers = layers::load(&target, folder.as_deref())?;
+        let layers = layers::load(
+            &target,
+            &context.environment.workspace(),
+            inputs.stacks.as_deref(),
+        )?;
         let session = Session::open(
             Some(target.region.as_str()),
             target.account.as_ref(),

@@ -6,7 +6,8 @@
 use crate::cloudformation::CloudFormation;
 use crate::error::InfraError;
 use crate::layers::{Layer, Outputs, parameters};
-use crate::stack::{ChangeSet, Condition, Stack, Values};
+use crate::stack::{ChangeSet, Condition, Resource, Stack, Values};
+use crate::template::Template;
 
 /// A layer as it is, and what would be done to it.
 #[derive(Clone, Debug)]
@@ -19,6 +20,8 @@ pub struct Observed {
     pub parameters: Values,
     /// The parameters that earlier layers are yet to give.
     pub unknown: Vec<String>,
+    /// What a stack that must be deleted still holds.
+    pub remains: Vec<Resource>,
     /// What CloudFormation offers to do.
     pub offer: Offer,
 }
@@ -121,16 +124,42 @@ pub async fn observe(
         } else {
             Offer::Later
         };
+        let remains = match (&found, condition) {
+            (Some(stack), Condition::Broken) => remains(cloudformation, stack).await?,
+            _ => Vec::new(),
+        };
         outputs.extend(known_outputs(layer, found.as_ref()));
         observations.push(Observed {
             layer: layer.clone(),
             found,
             parameters,
             unknown,
+            remains,
             offer,
         });
     }
     Ok(observations)
+}
+
+/// Lists what a stack holds, with the policies of the template that it was made from.
+pub async fn remains(
+    cloudformation: &CloudFormation,
+    stack: &Stack,
+) -> Result<Vec<Resource>, InfraError> {
+    let mut resources = cloudformation.resources(&stack.name).await?;
+    if resources.is_empty() {
+        return Ok(resources);
+    }
+    let body = cloudformation.template(&stack.name).await?;
+    let template = Template::parse(body).ok();
+    for resource in &mut resources {
+        resource.deletion_policy = template
+            .as_ref()
+            .and_then(|template| template.deletion_policy(&resource.logical_id))
+            .unwrap_or("Delete")
+            .into();
+    }
+    Ok(resources)
 }
 
 /// The outputs of a layer: with values when its stack lives, else to be known after apply.

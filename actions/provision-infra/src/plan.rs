@@ -83,7 +83,10 @@ fn recovery(observed: &Observed) -> Option<Change> {
     let change = |operation| Change::new(operation, STACK_TYPE, &stack.name).part(&stack.name);
     match stack.condition() {
         Condition::Broken => Some(Change {
-            loses_data: stack.status == "DELETE_FAILED",
+            loses_data: observed
+                .remains
+                .iter()
+                .any(|resource| is_lost(&resource.kind, &resource.deletion_policy)),
             ..change(Operation::Delete).reason(format!(
                 "it is {}, which can only be deleted and made again",
                 stack.status

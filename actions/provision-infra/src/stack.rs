@@ -1,6 +1,6 @@
 //! CloudFormation's words as values: stacks, change sets, events. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -108,6 +108,33 @@ pub struct ChangeSet {
     pub stack_id: String,
     /// What it would do.
     pub changes: Vec<ResourceChange>,
+}
+
+/// Compares the properties of a resource before and after, each `{"Properties": {…}}` as JSON.
+#[must_use]
+pub fn details_between(before: &str, after: &str) -> Vec<Detail> {
+    let properties = |context: &str| -> BTreeMap<String, serde_json::Value> {
+        serde_json::from_str::<serde_json::Value>(context)
+            .ok()
+            .and_then(|context| serde_json::from_value(context.get("Properties")?.clone()).ok())
+            .unwrap_or_default()
+    };
+    let text = |value: &serde_json::Value| {
+        value
+            .as_str()
+            .map_or_else(|| value.to_string(), String::from)
+    };
+    let (before, after) = (properties(before), properties(after));
+    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    names
+        .into_iter()
+        .filter(|name| before.get(*name) != after.get(*name))
+        .map(|name| Detail {
+            name: name.clone(),
+            before: before.get(name).map(text),
+            after: after.get(name).map(text),
+        })
+        .collect()
 }
 
 /// A resource of a stack.

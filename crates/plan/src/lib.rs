@@ -52,7 +52,7 @@ pub struct Change {
     /// Why, or what about it changes.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
-    /// Whether data that cannot be made again goes with it.
+    /// Whether something goes with it that cannot be made again, such as data.
     #[serde(default, skip_serializing_if = "is_false")]
     pub loses_data: bool,
     /// Whether its values are known only when earlier changes are made.

@@ -88,7 +88,7 @@ impl Change {
     fn remarks(&self) -> String {
         let mut remarks: Vec<&str> = Vec::new();
         if self.loses_data {
-            remarks.push("LOSES DATA");
+            remarks.push("CANNOT BE UNDONE");
         }
         if self.known_after_apply {
             remarks.push("known after apply");

@@ -37,7 +37,7 @@ fn a_plan_is_rendered_for_a_terminal() {
         + create Vpc (AWS::EC2::VPC)
         ~ update A|B (AWS::EC2::Subnet): Tags
       shop-prod-data
-        ± replace Archive (AWS::S3::Bucket): LOSES DATA; BucketName changes
+        ± replace Archive (AWS::S3::Bucket): CANNOT BE UNDONE; BucketName changes
       shop-prod-cluster
         + create Cluster (AWS::EKS::Cluster): known after apply
     Plan digest: sha256:c27d723e9e5562d05fc14e7b06794969cd7b62eeb0026a1f2358a78a26fe0ec7
@@ -60,7 +60,7 @@ fn a_plan_is_rendered_as_markdown() {
 
     | | target | kind | why |
     |---|---|---|---|
-    | ± replace | Archive | AWS::S3::Bucket | LOSES DATA; BucketName changes |
+    | ± replace | Archive | AWS::S3::Bucket | CANNOT BE UNDONE; BucketName changes |
 
     **shop-prod-cluster**
 

@@ -1,1 +1,16 @@
-//! x
+//! The action: its plans as values, its program as a step of a workflow, and the whole of it on a
+//! LocalStack.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test ends where its preparation fails"
+)]
+
+mod config;
+mod inputs;
+mod killed;
+mod life;
+mod plans;
+mod refusals;
+mod support;

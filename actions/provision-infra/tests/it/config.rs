@@ -1,9 +1,10 @@
+//! `infrastructure.yaml`: what it gives, and what is said when it is wrong.
+
 use std::path::Path;
 
-use action_kit::Failure;
+use action_kit::{Failure, Reason};
 use insta::assert_snapshot;
-
-use super::*;
+use provision_infra::config::{ConfigError, Nat, Target};
 
 const WHOLE: &str = "\
 project: shop
@@ -65,14 +66,26 @@ fn what_is_wrong_is_said_with_its_line() {
     .to_vec();
     refusals.push(refusal("project: Shop_1\nenvironments: {}\n"));
     refusals.push(refusal("project: shop\nenvironments: {prod: {}}\n"));
-    assert_snapshot!(refusals.join("\n"), @"");
+    assert_snapshot!(refusals.join("\n"), @r#"
+    Some(4) infra.yaml: unknown field `colour`, expected one of region, account, cidr, zones, nat, kubernetes-version, endpoint-access, deletion-protection, log-retention-days, administrator-principal-arn, deploy-principal-arn at line 4, column 5
+    Some(4) infra.yaml: `10.40.0.1/16` is no network for a VPC, such as `10.40.0.0/16`: between /16 and /20, no bits set after the prefix at line 4, column 11
+    Some(4) infra.yaml: unknown variant `none`, expected one of per-zone, single at line 4, column 10
+    Some(4) infra.yaml: `latest` is no Kubernetes minor, such as "1.35" (in quotes) at line 4, column 25
+    Some(4) infra.yaml: 2 zones are named: the architecture has exactly three at line 4, column 12
+    Some(4) infra.yaml: the same zone is named twice at line 4, column 12
+    Some(4) infra.yaml: `1234` is no AWS account: twelve digits, in quotes where the file is YAML at line 4, column 14
+    Some(4) infra.yaml: `mars` is no AWS region, such as `eu-west-1` at line 4, column 13
+    Some(4) infra.yaml: expected string scalar at line 4, column 11
+    Some(1) infra.yaml: `Shop_1` is no project name: lower-case letters, digits and single hyphens, at most 20, a letter first at line 1, column 10
+    None `infra.yaml` declares no region for `prod`
+    "#);
 }
 
 #[test]
 fn an_environment_must_be_named_when_there_are_two() {
     let file = Path::new("infra.yaml");
-    assert_snapshot!(Target::parse(WHOLE, file, None).unwrap_err(), @"");
-    assert_snapshot!(parse(WHOLE, "test").unwrap_err(), @"");
+    assert_snapshot!(Target::parse(WHOLE, file, None).unwrap_err(), @"no environment is named, and `infra.yaml` has prod, staging");
+    assert_snapshot!(parse(WHOLE, "test").unwrap_err(), @"`infra.yaml` has no environment `test`; it has prod, staging");
     let one = "project: shop\nregion: eu-west-1\nenvironments: {prod: {}}\n";
     assert_eq!(Target::parse(one, file, None).unwrap().name(), "shop-prod");
 }
@@ -87,7 +100,7 @@ fn an_input_may_not_contradict_the_file() {
     };
     assert!(guard(Some("eu-west-1"), Some("000000000000")).is_ok());
     let region = guard(Some("us-east-1"), None).unwrap_err();
-    assert_snapshot!(region, @"");
+    assert_snapshot!(region, @"the input `region` is us-east-1, `infra.yaml` declares eu-west-1");
     assert_eq!(region.reason(), Reason::Refused);
-    assert_snapshot!(guard(None, Some("999999999999")).unwrap_err(), @"");
+    assert_snapshot!(guard(None, Some("999999999999")).unwrap_err(), @"the input `account` is 999999999999, `infra.yaml` declares 000000000000");
 }

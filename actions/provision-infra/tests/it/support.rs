@@ -1,0 +1,117 @@
+//! What the tests need: a LocalStack, configurations, templates.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+
+use action_kit::Environment;
+use test_kit::{Finished, Step};
+
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_provision-infra");
+pub(crate) const ACCOUNT: &str = "000000000000";
+
+/// A network that is made in a moment.
+pub(crate) const NETWORK: &str = "\
+Parameters: {VpcCidr: {Type: String}}
+Resources:
+  Vpc: {Type: AWS::EC2::VPC, Properties: {CidrBlock: !Ref VpcCidr}}
+Outputs:
+  VpcId: {Value: !Ref Vpc}
+";
+/// A layer that depends on it.
+pub(crate) const CLUSTER: &str = "\
+Parameters: {VpcId: {Type: String}}
+Resources:
+  Subnet:
+    Type: AWS::EC2::Subnet
+    Properties: {CidrBlock: 10.40.0.0/24, VpcId: !Ref VpcId}
+";
+
+/// Gives the LocalStack's address.
+pub(crate) fn endpoint() -> String {
+    let environment = Environment::of_process();
+    let endpoint = ["LOCALSTACK_ENDPOINT", "AWS_ENDPOINT_URL"]
+        .iter()
+        .find_map(|name| environment.get(name))
+        .unwrap_or("http://127.0.0.1:4566")
+        .to_owned();
+    assert!(
+        TcpStream::connect(address(&endpoint)).is_ok(),
+        "no LocalStack answers at {endpoint}: `cargo xtask test` starts one; \
+         LOCALSTACK_ENDPOINT names another"
+    );
+    endpoint
+}
+
+pub(crate) fn address(endpoint: &str) -> &str {
+    endpoint.trim_start_matches("http://").trim_end_matches('/')
+}
+
+/// Gives a project name that no other run has.
+pub(crate) fn project(tag: &str) -> String {
+    format!("it{:x}{tag}", std::process::id())
+}
+
+pub(crate) fn configuration(project: &str, more: &str) -> String {
+    format!(
+        "project: {project}\nregion: eu-west-1\naccount: \"{ACCOUNT}\"\n\
+         environments:\n  test:\n    nat: single\n{more}"
+    )
+}
+
+/// Prepares a run on LocalStack.
+pub(crate) fn step(folder: &Path, mode: &str) -> Step {
+    credentials(Step::new(BINARY).workspace(folder).input("mode", mode))
+        .env("AWS_ENDPOINT_URL", endpoint())
+}
+
+pub(crate) fn credentials(step: Step) -> Step {
+    step.env("AWS_ACCESS_KEY_ID", "test")
+        .env("AWS_SECRET_ACCESS_KEY", "a secret of a test")
+}
+
+/// Writes the configuration and, when they are given, templates.
+pub(crate) fn prepare(folder: &Path, configuration: &str, templates: Option<(&str, &str)>) {
+    let write = |path: &str, text: &str| {
+        let path = folder.join(path);
+        fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+        fs_err::write(path, text).unwrap();
+    };
+    write("deploy/infrastructure.yaml", configuration);
+    if let Some((network, cluster)) = templates {
+        write("stacks/network.yaml", network);
+        write("stacks/cluster.yaml", cluster);
+    }
+}
+
+/// Destroys an environment, whatever state it is in.
+pub(crate) fn destroy(folder: &Path, project: &str) -> Finished {
+    step(folder, "destroy")
+        .input("confirm-destroy", format!("{project}-test"))
+        .run()
+}
+
+/// Gives the status of a stack, when there is one.
+pub(crate) fn status(stack: &str) -> Option<String> {
+    let body = format!("Action=DescribeStacks&Version=2010-05-15&StackName={stack}");
+    let endpoint = endpoint();
+    let request = format!(
+        "POST / HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\
+         Authorization: AWS4-HMAC-SHA256 Credential=test/20260101/eu-west-1/cloudformation/\
+         aws4_request, SignedHeaders=host, Signature=0\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
+        address(&endpoint),
+        body.len()
+    );
+    let mut connection = TcpStream::connect(address(&endpoint)).unwrap();
+    connection.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).unwrap();
+    if answer.contains("does not exist") {
+        return None;
+    }
+    let status = answer
+        .split_once("<StackStatus>")
+        .and_then(|(_, rest)| rest.split_once('<'));
+    Some(status.unwrap_or_else(|| panic!("{answer}")).0.to_owned())
+}
