@@ -11,7 +11,9 @@ use crate::context::Context;
 const MINOR: &str = "3.14";
 /// The first suite with this minor; it moves, so the versions that were used are in the report.
 const SUITE: &str = "forky";
-const PACKAGES: &str = "python3.14,ca-certificates,netbase,tzdata";
+/// The C++ library is one of those that a manylinux wheel may take for granted; the official slim
+/// images have it as well.
+const PACKAGES: &str = "python3.14,ca-certificates,libstdc++6,netbase,tzdata";
 
 /// Assembles the image.
 pub fn assemble(cx: &Context) -> Result<Assembled> {
