@@ -171,7 +171,17 @@ def test_a_single_gateway_serves_all_zones_and_nothing_is_left_after_it(
     routes = [route for table in tables for route in table["Routes"] if "NatGatewayId" in route]
     assert {route["NatGatewayId"] for route in routes} == {gateways[0]["NatGatewayId"]}
     assert len(routes) == 3
+    who = {"Project": "shop", "Environment": "test"}
+    more = stacks.deploy(name, template("network"), **who, NatMode="per-zone")
+    assert (more.status, more.reasons) == ("UPDATE_COMPLETE", [])
+    here = [*of_vpc(result), {"Name": "state", "Values": ["available"]}]
+    assert len(ec2.describe_nat_gateways(Filter=here)["NatGateways"]) == 3
+    assert len(more.outputs["NatAddresses"].split(",")) == 3
+    less = stacks.deploy(name, template("network"), **who, NatMode="single")
+    assert (less.status, less.reasons) == ("UPDATE_COMPLETE", [])
+    assert len(ec2.describe_nat_gateways(Filter=here)["NatGateways"]) == 1
     addresses = result.outputs["NatAddresses"]
+    assert less.outputs["NatAddresses"] == addresses
     assert stacks.delete(name) == "DELETE_COMPLETE"
     assert not ec2.describe_vpcs(Filters=of_vpc(result))["Vpcs"]
     assert not ec2.describe_subnets(Filters=of_vpc(result))["Subnets"]

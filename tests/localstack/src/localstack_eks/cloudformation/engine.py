@@ -6,10 +6,15 @@ from localstack.services.cloudformation.engine.v2.change_set_model import (
     ChangeSetModel,
     ChangeType,
     NodeParameter,
+    Nothing,
     TerminalValue,
+    is_nothing,
 )
 from localstack.services.cloudformation.engine.v2.change_set_model_executor import (
     ChangeSetModelExecutor,
+)
+from localstack.services.cloudformation.engine.v2.change_set_model_preproc import (
+    ChangeSetModelPreproc,
 )
 from localstack.services.cloudformation.engine.v2.change_set_resource_support_checker import (
     ChangeSetResourceSupportChecker,
@@ -81,3 +86,16 @@ def _ref(fn: Any, self: Any, arguments: Any) -> ChangeType:
         return change
     resource = self._retrieve_or_visit_resource(resource_name=name)
     return change if resource.requires_replacement else ChangeType.UNCHANGED
+
+
+@patch(ChangeSetModelPreproc._resolve_attribute)  # noqa: SLF001
+def _attribute(fn: Any, self: Any, arguments: Any, select_before: bool) -> Any:  # noqa: FBT001
+    """Know that a resource whose condition does not hold, before or after, has no attributes."""
+    name = arguments.split(".")[0] if isinstance(arguments, str) else arguments[0]
+    resource = self._get_node_resource_for(name, self._change_set.update_model.node_template)
+    if not is_nothing(resource.condition_reference):
+        condition = self._get_node_condition_if_exists(resource.condition_reference.value)
+        holds = self._resolve_condition(condition.name)
+        if not (holds.before if select_before else holds.after):
+            return Nothing
+    return fn(self, arguments, select_before)
