@@ -2,6 +2,11 @@
 # First process of the Docker daemon's own mount, network and process namespaces.
 set -eu
 mount --make-rshared /
+# What dockerd keeps at fixed places ends with it.
+for folder in /run/docker /run/containerd; do
+	mkdir -p "$folder"
+	mount -t tmpfs tmpfs "$folder"
+done
 ip link set lo up
 for _ in $(seq 200); do
 	ip link show eth0 >/dev/null 2>&1 && break

@@ -254,6 +254,10 @@ impl Docker {
             let _ = cx.run(&Command::new("sysctl").arg("-qp").arg(&settings));
         }
         Self::remove_control_groups(cx);
+        for folder in ["/run/docker", "/run/containerd"] {
+            // Only if it is empty: a daemon of the machine may have left something there.
+            let _ = fs_err::remove_dir(folder);
+        }
         fs_err::remove_dir_all(run)?;
         Ok(())
     }

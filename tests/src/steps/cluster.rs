@@ -3,11 +3,12 @@
 mod probe;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use action_kit::Command;
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
 use crate::context::{Context, Source};
@@ -117,7 +118,16 @@ fn wait_ready(cx: &Context, seconds: u64) -> Result<()> {
 }
 
 fn kind(cx: &Context) -> Result<Command> {
-    Ok(cx.docker.reached_by(Command::new(cx.tool("kind")?)))
+    let kind = cx.tool("kind")?;
+    let command = if cx.docker.ours {
+        // kind's own children die with it as well: they would go on making nodes of a cluster that
+        // the next run deletes.
+        let arguments = ["--pid", "--fork", "--kill-child"];
+        Command::new("unshare").args(arguments).arg(kind)
+    } else {
+        Command::new(kind)
+    };
+    Ok(cx.docker.reached_by(command))
 }
 
 fn create(cx: &Context, image: &str) -> Result<()> {
@@ -180,12 +190,21 @@ fn write_kubeconfig(cx: &Context) -> Result<()> {
 
 /// Deletes the cluster, whole or half made.
 pub fn delete(cx: &Context) -> Result<()> {
-    cx.run(
-        &kind(cx)?
-            .args(["delete", "cluster", "--name", NAME, "--kubeconfig"])
-            .arg(cx.folder.join("kind.kubeconfig")),
-    )?;
-    Ok(())
+    let delete = ["delete", "cluster", "--name", NAME, "--kubeconfig"];
+    let label = format!("label=io.x-k8s.kind.cluster={NAME}");
+    let list = ["ps", "--all", "--quiet", "--filter", &label];
+    // The daemon may still be making a node that a killed run had asked for.
+    cx.eventually("the cluster is gone", Duration::from_secs(60), || {
+        cx.run(
+            &kind(cx)?
+                .args(delete)
+                .arg(cx.folder.join("kind.kubeconfig")),
+        )?;
+        thread::sleep(Duration::from_millis(500));
+        let left = cx.output(&cx.docker.command().args(list))?;
+        ensure!(left.is_empty(), "these containers are left: {left}");
+        Ok(())
+    })
 }
 
 /// Gives the nodes of each zone.
@@ -229,24 +248,31 @@ fn mirror(cx: &Context) -> Result<()> {
 fn node_image(cx: &Context) -> Result<String> {
     let key = node_key(cx)?;
     let name = format!("fastapi-eks/node:{key}");
-    if cx
-        .run(&cx.docker.command().args(["image", "inspect", &name]))
-        .is_ok()
-    {
-        return Ok(name);
-    }
     let archive = cx.cache.join("node").join(format!("{key}.tar"));
-    if !archive.exists() {
-        build_node_image(cx, &name, &archive)?;
-        return Ok(name);
+    let inspect = ["image", "inspect", "--format", "{{.Id}}", &name];
+    let loaded = cx.run(&cx.docker.command().args(inspect)).is_ok();
+    if archive.exists() && !loaded {
+        let started = Instant::now();
+        cx.run(&cx.docker.command().args(["load", "--input"]).arg(&archive))?;
+        let seconds = started.elapsed().as_secs_f32();
+        cx.progress(format!("loaded the node image in {seconds:.0} s"));
+    } else if !archive.exists() {
+        if !loaded {
+            build_node_image(cx, &name)?;
+        }
+        keep_node_image(cx, &name, &archive)?;
     }
-    let started = Instant::now();
-    cx.run(&cx.docker.command().args(["load", "--input"]).arg(&archive))?;
-    cx.progress(format!(
-        "loaded the node image in {:.0} s",
-        started.elapsed().as_secs_f32()
-    ));
     Ok(name)
+}
+
+/// Keeps the node image in the cache.
+fn keep_node_image(cx: &Context, name: &str, archive: &Path) -> Result<()> {
+    fs_err::create_dir_all(archive.parent().context("the archive has a folder")?)?;
+    let temporary = archive.with_extension(std::process::id().to_string());
+    let save = cx.docker.command().args(["save", "--output"]);
+    cx.run(&save.arg(&temporary).arg(name))?;
+    fs_err::rename(&temporary, archive)?;
+    Ok(())
 }
 
 /// Names the node image by all that it is made of.
@@ -286,7 +312,7 @@ fn programs(cx: &Context) -> Result<Vec<(&'static str, PathBuf)>> {
         .collect()
 }
 
-fn build_node_image(cx: &Context, name: &str, archive: &std::path::Path) -> Result<()> {
+fn build_node_image(cx: &Context, name: &str) -> Result<()> {
     let scripts = cx.root.join("tests/node");
     let work = cx.folder.join("node");
     let _ = fs_err::remove_dir_all(&work);
@@ -328,16 +354,6 @@ fn build_node_image(cx: &Context, name: &str, archive: &std::path::Path) -> Resu
         .arg(work.join("tree"))
         .arg(work.join("images.tar"));
     cx.run(&image.arg(work.join("manifests")).arg(name))?;
-    fs_err::create_dir_all(archive.parent().context("the archive has a folder")?)?;
-    let temporary = archive.with_extension("new");
-    cx.run(
-        &cx.docker
-            .command()
-            .args(["save", "--output"])
-            .arg(&temporary)
-            .arg(name),
-    )?;
-    fs_err::rename(&temporary, archive)?;
     fs_err::remove_dir_all(&work)?;
     Ok(())
 }

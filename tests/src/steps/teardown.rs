@@ -9,6 +9,18 @@ use crate::programs;
 use crate::step::{Outcome, Step};
 use crate::steps::{cluster, registry};
 
+/// What a run writes into its folder besides logs, reports and state, which stay to be read.
+const FILES: [&str; 8] = [
+    "action-images.json",
+    "kind.kubeconfig",
+    "kind.yaml",
+    "kubeconfig",
+    "manifests",
+    "node",
+    "processes",
+    "registry.yml",
+];
+
 pub fn step() -> Step {
     Step {
         name: "teardown",
@@ -28,14 +40,11 @@ fn run(cx: &Context) -> Result<Outcome> {
     cx.docker.down(cx)?;
     registry::remove(cx)?;
     cx.docker.remove_data()?;
-    for file in [
-        "kubeconfig",
-        "kind.kubeconfig",
-        "registry.yml",
-        "action-images.json",
-    ] {
+    for file in FILES {
         let file = cx.folder.join(file);
-        if file.exists() {
+        if file.is_dir() {
+            fs_err::remove_dir_all(file)?;
+        } else if file.exists() {
             fs_err::remove_file(file)?;
         }
     }
