@@ -25,33 +25,33 @@ fn proxy(kill: Kill) -> (String, std::sync::mpsc::Receiver<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let own = format!("http://{}", listener.local_addr().unwrap());
     let upstream = address(&endpoint()).to_owned();
-    let (executes, executed) = channel();
+    let (teller, executed) = channel();
     std::thread::spawn(move || {
         for client in listener.incoming().flatten() {
-            let (upstream, executes) = (upstream.clone(), executes.clone());
-            std::thread::spawn(move || forward(client, &upstream, &executes, kill));
+            let (upstream, teller) = (upstream.clone(), teller.clone());
+            std::thread::spawn(move || forward(client, &upstream, &teller, kill));
         }
     });
     (own, executed)
 }
 
-fn forward(mut client: TcpStream, upstream: &str, executes: &Sender<()>, kill: Kill) {
+fn forward(mut client: TcpStream, upstream: &str, teller: &Sender<()>, kill: Kill) {
     let mut server = TcpStream::connect(upstream).unwrap();
     let mut answers = (server.try_clone().unwrap(), client.try_clone().unwrap());
     std::thread::spawn(move || std::io::copy(&mut answers.0, &mut answers.1));
-    let mut buffer = [0; 65536];
+    let mut buffer = vec![0; 65536];
     while let Ok(count @ 1..) = client.read(&mut buffer) {
         let text = String::from_utf8_lossy(&buffer[..count]);
         let execute = text.contains("Action=ExecuteChangeSet");
         if execute && kill == Kill::Before {
-            let _ = executes.send(());
+            let _ = teller.send(());
             return;
         }
         if server.write_all(&buffer[..count]).is_err() {
             return;
         }
         if execute {
-            let _ = executes.send(());
+            let _ = teller.send(());
         }
     }
     let _ = server.shutdown(Shutdown::Both);
@@ -76,7 +76,7 @@ fn a_run_that_is_killed(tag: &str, kill: Kill) {
         .stderr(std::process::Stdio::null())
         .spawn()
         .unwrap();
-    let told = executed.recv_timeout(Duration::from_secs(60));
+    let told = executed.recv_timeout(Duration::from_mins(1));
     child.kill().unwrap();
     child.wait().unwrap();
     told.expect("the run gets as far as executing a change set");
