@@ -1,5 +1,7 @@
 //! Builds what the plan says: installs, lays out, and hands over.
 
+use std::fmt::Write as _;
+
 use action_kit::{Context, Failed, Outcome, Report};
 use oci_image::{Digest, Entries, Image, Layer, Level};
 use oci_registry::{Layout, Reference, Registry, add_tree};
@@ -230,11 +232,18 @@ fn scratch(context: &Context) -> Result<tempfile::TempDir, BuildError> {
         .map_err(BuildError::file("make a folder to build in"))
 }
 
+/// Writes a number of bytes for people.
+fn megabytes(bytes: u64) -> String {
+    if bytes < 100_000 {
+        return format!("{}.{} kB", bytes / 1000, bytes / 100 % 10);
+    }
+    format!("{}.{} MB", bytes / 1_000_000, bytes / 100_000 % 10)
+}
+
 impl Built {
     /// Reports the image.
     pub(crate) fn report(&self, plan: &Plan) -> Report {
         let digest = self.image.digest().to_string();
-        let megabytes = |bytes: u64| format!("{}.{} MB", bytes / 1_000_000, bytes / 100_000 % 10);
         let mut report = plan
             .report(Outcome::Done)
             .output("image", self.reference.clone().unwrap_or_default())
@@ -257,7 +266,7 @@ impl Built {
         for layer in &self.layers {
             let size = megabytes(layer.size);
             let short = layer.digest.short();
-            markdown.push_str(&format!("| `{short}` | {size} | {} |\n", layer.holds));
+            let _ = writeln!(markdown, "| `{short}` | {size} | {} |", layer.holds);
             report = report.line(format!("layer        {short}  {size:>9}  {}", layer.holds));
         }
         report

@@ -46,9 +46,10 @@ pub enum BuildError {
     LockMismatch {
         /// What differs, where it is known.
         differences: Vec<String>,
-        /// What uv said.
-        source: Option<CommandError>,
     },
+    /// The lock file cannot be checked.
+    #[error("check `uv.lock` against `pyproject.toml`")]
+    LockCheck(#[source] CommandError),
     /// The application was not found.
     #[error("no FastAPI application was found in {0}")]
     NoApp(String),
@@ -161,8 +162,8 @@ impl BuildError {
 impl Failure for BuildError {
     fn reason(&self) -> Reason {
         match self {
-            Self::LockMismatch { .. } | Self::HashMismatch { .. } => Reason::Refused,
-            Self::Install(_) => Reason::RemoteFailed,
+            Self::HashMismatch { .. } => Reason::Refused,
+            Self::Install(_) | Self::LockCheck(_) => Reason::RemoteFailed,
             Self::Compile(_) => Reason::ChecksFailed,
             _ => Reason::InvalidInput,
         }
@@ -180,8 +181,7 @@ impl Failure for BuildError {
             }
             Self::Platforms(_) => "build each platform by a run of its own",
             Self::NoProject(_) => "set `path` to the folder of the project",
-            Self::NoLock(_) => "run `uv lock` and commit the file",
-            Self::LockMismatch { .. } => "run `uv lock` and commit the file",
+            Self::NoLock(_) | Self::LockMismatch { .. } => "run `uv lock` and commit the file",
             Self::NoApp(_) => {
                 "set `app` to MODULE:ATTRIBUTE, or `entrypoint` in [tool.fastapi] of pyproject.toml"
             }
@@ -204,7 +204,7 @@ impl Failure for BuildError {
             Self::NoWheel { .. } => {
                 "only wheels are installed: choose a version that has one, or build the wheel into an index of your own"
             }
-            Self::Install(_) => {
+            Self::Install(_) | Self::LockCheck(_) => {
                 "the index is set as for uv: UV_DEFAULT_INDEX, UV_INDEX, UV_INDEX_<NAME>_USERNAME and UV_INDEX_<NAME>_PASSWORD in the step's environment"
             }
             Self::Export(_)

@@ -1,37 +1,34 @@
 //! How a lock file differs from what the project asks for now.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::project::{Files, Locked};
 
 /// Lists what differs, in the words of `pyproject.toml`: what uv's own refusal does not say.
 pub(crate) fn differences(files: &Files) -> Vec<String> {
-    let wanted: BTreeMap<String, String> = files
-        .pyproject
-        .project
-        .dependencies
-        .iter()
-        .map(|text| split(text))
-        .collect();
+    let project = &files.pyproject.project;
+    if project.dynamic.iter().any(|field| field == "dependencies") {
+        return Vec::new();
+    }
+    let wanted = grouped(project.dependencies.iter().map(|text| split(text)));
     let Some(root) = root(files) else {
         return Vec::new();
     };
     // What an extra asks for has a marker that names it; it stands elsewhere in the project.
-    let locked: BTreeMap<String, String> = root
-        .metadata
-        .requires
-        .iter()
-        .filter(|requirement| !requirement.marker.contains("extra =="))
-        .map(|requirement| (normal(&requirement.name), sorted(&requirement.specifier)))
-        .collect();
+    let requires = root.metadata.requires.iter();
+    let locked = grouped(
+        requires
+            .filter(|requirement| !requirement.marker.contains("extra =="))
+            .map(|requirement| (normal(&requirement.name), sorted(&requirement.specifier))),
+    );
     let mut differences = Vec::new();
-    for (name, specifier) in &wanted {
+    for (name, specifiers) in &wanted {
         match locked.get(name) {
             None => differences.push(format!("`{name}` is new")),
-            Some(old) if old != specifier => differences.push(format!(
+            Some(old) if old != specifiers => differences.push(format!(
                 "`{name}` was {}, is {}",
                 shown(old),
-                shown(specifier)
+                shown(specifiers)
             )),
             Some(_) => {}
         }
@@ -63,6 +60,15 @@ fn root(files: &Files) -> Option<&Locked> {
     })
 }
 
+/// A package may be asked for several times, for different platforms.
+fn grouped(all: impl Iterator<Item = (String, String)>) -> BTreeMap<String, BTreeSet<String>> {
+    let mut groups: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (name, specifier) in all {
+        groups.entry(name).or_default().insert(specifier);
+    }
+    groups
+}
+
 /// Splits a requirement into its name and its specifier.
 fn split(requirement: &str) -> (String, String) {
     let text = requirement.split(';').next().unwrap_or_default().trim();
@@ -90,12 +96,15 @@ fn sorted(specifier: &str) -> String {
     clauses.join(",")
 }
 
-fn shown(specifier: &str) -> String {
-    if specifier.is_empty() {
-        "any version".into()
-    } else {
-        format!("`{specifier}`")
-    }
+fn shown(specifiers: &BTreeSet<String>) -> String {
+    let shown: Vec<String> = specifiers
+        .iter()
+        .map(|specifier| match specifier.as_str() {
+            "" => "any version".into(),
+            specifier => format!("`{specifier}`"),
+        })
+        .collect();
+    shown.join(" or ")
 }
 
 /// Gives a name in the form in which indexes compare names.

@@ -27,6 +27,7 @@ pub(crate) struct Project {
     pub(crate) description: Option<String>,
     pub(crate) requires_python: Option<String>,
     pub(crate) dependencies: Vec<String>,
+    pub(crate) dynamic: Vec<String>,
 }
 
 /// What is said to tools.
@@ -94,11 +95,12 @@ pub(crate) fn read(folder: &Path, shown: &Path) -> Result<Files, BuildError> {
         return Err(BuildError::NoLock(shown.into()));
     }
     let version = folder.join(".python-version");
-    let python_version = match version.is_file() {
-        true => Some(text(&version)?)
-            .and_then(|text| Some(text.lines().next()?.trim().to_owned()))
-            .filter(|text| !text.is_empty()),
-        false => None,
+    let python_version = if version.is_file() {
+        let text = text(&version)?;
+        let line = text.lines().map(str::trim).find(|line| !line.is_empty());
+        line.map(String::from)
+    } else {
+        None
     };
     Ok(Files {
         pyproject: parse(&pyproject, &shown.join("pyproject.toml"))?,

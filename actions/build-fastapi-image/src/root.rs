@@ -17,7 +17,7 @@ use crate::error::BuildError;
 /// The first argument with which this program runs another one inside an unpacked image.
 pub const IN_ROOT: &str = "--in-root";
 
-/// CAP_SYS_CHROOT's place in the set of capabilities.
+/// `CAP_SYS_CHROOT`'s place in the set of capabilities.
 const MAY_CHROOT: u32 = 18;
 
 /// A folder that is the root of programs.

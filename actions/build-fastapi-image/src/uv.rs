@@ -119,12 +119,13 @@ impl<'a> Uv<'a> {
             .await;
         match checked {
             Ok(_) => Ok(()),
-            Err(error @ CommandError::Start { .. }) => Err(BuildError::Export(error)),
-            Err(error) => Err(BuildError::LockMismatch {
-                // uv's own words help only where ours do not.
-                source: differences.is_empty().then_some(error),
-                differences,
-            }),
+            // Without the index uv cannot say what would change; the files themselves may tell.
+            Err(CommandError::Status { tail, .. })
+                if tail.contains("needs to be updated") || !differences.is_empty() =>
+            {
+                Err(BuildError::LockMismatch { differences })
+            }
+            Err(error) => Err(BuildError::LockCheck(error)),
         }
     }
 
