@@ -253,7 +253,7 @@ impl Docker {
         if settings.exists() {
             let _ = cx.run(&Command::new("sysctl").arg("-qp").arg(&settings));
         }
-        Self::remove_control_groups(cx);
+        Self::remove_control_groups(cx)?;
         for folder in ["/run/docker", "/run/containerd"] {
             // Only if it is empty: a daemon of the machine may have left something there.
             let _ = fs_err::remove_dir(folder);
@@ -262,12 +262,16 @@ impl Docker {
         Ok(())
     }
 
-    /// Removes the control groups that containers left.
-    fn remove_control_groups(cx: &Context) {
+    /// Removes the control groups that containers left, when their last processes are gone.
+    fn remove_control_groups(cx: &Context) -> Result<()> {
         let script = "for c in /sys/fs/cgroup/*\"$1\" /sys/fs/cgroup\"$1\"; do \
-                      [ -d \"$c\" ] && find \"$c\" -depth -type d -exec rmdir {} + ; done; true";
+                      [ ! -d \"$c\" ] || find \"$c\" -depth -type d -exec rmdir {} + ; done";
         let remove = Command::new("sh").args(["-c", script, "sh", &control_group(&cx.root)]);
-        let _ = cx.run(&remove);
+        cx.eventually(
+            "the containers' control groups are gone",
+            Duration::from_secs(20),
+            || cx.run(&remove).map(|_| ()),
+        )
     }
 
     /// Removes the daemon's images and volumes.

@@ -58,6 +58,33 @@ pub fn write_whole(file: &Path, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// Removes what killed runs left half-written in a cache: names that begin with a dot and end with
+/// the id of a process that is gone.
+pub fn sweep(folder: &Path, depth: u32) -> Result<()> {
+    for entry in fs_err::read_dir(folder)? {
+        let path = entry?.path();
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let writer = name
+            .strip_prefix('.')
+            .and_then(|name| name.rsplit_once('.'));
+        let gone = |id: &str| id.parse::<u32>().is_ok() && !Path::new("/proc").join(id).exists();
+        if writer.is_some_and(|(_, id)| gone(id)) {
+            if path.is_dir() {
+                fs_err::remove_dir_all(path)?;
+            } else {
+                fs_err::remove_file(path)?;
+            }
+        } else if depth > 0 && path.is_dir() && !path.is_symlink() {
+            sweep(&path, depth - 1)?;
+        }
+    }
+    Ok(())
+}
+
 /// Takes the lock of the state folder; `None` when another run holds it.
 pub fn lock(folder: &Path) -> Result<Option<fs_err::File>> {
     fs_err::create_dir_all(folder)?;
@@ -94,6 +121,26 @@ mod tests {
         assert_eq!(State::load(&file), state);
         fs_err::write(&file, "{").unwrap();
         assert_eq!(State::load(&file), State::default());
+    }
+
+    #[test]
+    fn only_what_nobody_writes_any_more_is_swept() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str| folder.path().join("kube-1").join(name);
+        fs_err::create_dir_all(file(".uv.4999999")).unwrap();
+        let own = format!(".kube.{}", std::process::id());
+        for name in ["kube", ".kube.4999999", &own, ".gitignore", "notes.4999999"] {
+            fs_err::write(file(name), "").unwrap();
+        }
+        sweep(folder.path(), 0).unwrap();
+        assert!(file(".kube.4999999").exists());
+        sweep(folder.path(), 1).unwrap();
+        let mut left: Vec<_> = fs_err::read_dir(folder.path().join("kube-1"))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        left.sort_unstable();
+        assert_eq!(left, [".gitignore", &own, "kube", "notes.4999999"]);
     }
 
     #[test]

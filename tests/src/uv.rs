@@ -28,7 +28,7 @@ pub fn fetch(cx: &Context) -> Result<bool> {
         return Ok(false);
     }
     let parent = folder.parent().context("the cache has a folder of tools")?;
-    let temporary = parent.join(format!(".uv-{}", std::process::id()));
+    let temporary = parent.join(format!(".uv.{}", std::process::id()));
     fs_err::create_dir_all(&temporary)?;
     // pip compares the wheel with the checksum before it keeps it.
     let pip = cx.client("python3").args([
@@ -49,7 +49,11 @@ pub fn fetch(cx: &Context) -> Result<bool> {
             .args(["-c", script, "sh"])
             .arg(&temporary),
     )?;
-    fs_err::rename(&temporary, &folder)?;
+    if let Err(error) = fs_err::rename(&temporary, &folder) {
+        // Another run was faster; what it fetched passed the same check.
+        fs_err::remove_dir_all(&temporary)?;
+        path(cx).map_err(|_| error)?;
+    }
     Ok(true)
 }
 

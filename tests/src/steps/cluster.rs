@@ -267,8 +267,9 @@ fn node_image(cx: &Context) -> Result<String> {
 
 /// Keeps the node image in the cache.
 fn keep_node_image(cx: &Context, name: &str, archive: &Path) -> Result<()> {
-    fs_err::create_dir_all(archive.parent().context("the archive has a folder")?)?;
-    let temporary = archive.with_extension(std::process::id().to_string());
+    let folder = archive.parent().context("the archive has a folder")?;
+    fs_err::create_dir_all(folder)?;
+    let temporary = folder.join(format!(".node.{}", std::process::id()));
     let save = cx.docker.command().args(["save", "--output"]);
     cx.run(&save.arg(&temporary).arg(name))?;
     fs_err::rename(&temporary, archive)?;

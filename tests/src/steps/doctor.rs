@@ -79,7 +79,13 @@ pub fn step() -> Step {
 
 fn run(cx: &Context) -> Result<Outcome> {
     let missing = missing(cx);
-    let problems = [toolchains(cx), memory_problem()?, disk_problem(cx)?].concat();
+    let problems = [
+        toolchains(cx),
+        memory_problem()?,
+        disk_problem(cx)?,
+        docker_problem(cx),
+    ]
+    .concat();
     if !problems.is_empty() || (!missing.is_empty() && !may_install(cx)) {
         bail!("{}", advice(&problems, &missing));
     }
@@ -147,6 +153,13 @@ fn disk_problem(cx: &Context) -> Result<Vec<String>> {
     })
 }
 
+fn docker_problem(cx: &Context) -> Vec<String> {
+    if cx.docker.ours && !is_root(cx) {
+        return vec!["no Docker daemon answers, and only root can start one".into()];
+    }
+    Vec::new()
+}
+
 /// Says all that a person has to do, in one message.
 fn advice(problems: &[String], packages: &[&str]) -> String {
     let mut lines = problems.to_vec();
@@ -183,8 +196,12 @@ fn missing(cx: &Context) -> Vec<&'static str> {
 }
 
 fn may_install(cx: &Context) -> bool {
-    let root = cx.output(&Command::new("id").arg("-u"));
-    root.is_ok_and(|id| id == "0") && find(cx, "apt-get").is_some()
+    is_root(cx) && find(cx, "apt-get").is_some()
+}
+
+fn is_root(cx: &Context) -> bool {
+    cx.output(&Command::new("id").arg("-u"))
+        .is_ok_and(|id| id == "0")
 }
 
 fn install(cx: &Context, packages: &[&str]) -> Result<()> {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 
 use crate::context::{Context, Source};
+use crate::state::sweep;
 use crate::step::{Outcome, Step};
 use crate::tools::{self, CLUSTER_TOOLS, GoTool, PLATFORM_TOOLS};
 use crate::uv;
@@ -27,6 +28,8 @@ fn run(cx: &Context) -> Result<Outcome> {
         &[]
     };
     let wanted: Vec<&GoTool> = CLUSTER_TOOLS.iter().chain(platform).collect();
+    fs_err::create_dir_all(&cx.cache)?;
+    sweep(&cx.cache, 2)?;
     let mut built = Vec::new();
     if uv::fetch(cx).context("fetch `uv`")? {
         built.push("uv");
