@@ -8,6 +8,8 @@ use crate::stack::{
     Condition, Detail, Resource, ResourceChange, STACK_TYPE, Stack, Values, is_lost,
 };
 
+/// CloudFormation's own word for a value that does not exist yet.
+const UNKNOWN: &str = "{{changeSet:KNOWN_AFTER_APPLY}}";
 /// Longer values are not shown.
 const LONGEST_VALUE: usize = 60;
 
@@ -149,7 +151,11 @@ fn detail(detail: &Detail) -> Option<String> {
     if detail.name.is_empty() {
         return None;
     }
-    Some(match (&detail.before, &detail.after) {
+    let after = detail
+        .after
+        .as_ref()
+        .map(|after| after.replace(UNKNOWN, "known after apply"));
+    Some(match (&detail.before, &after) {
         (Some(before), Some(after))
             if before.len() <= LONGEST_VALUE && after.len() <= LONGEST_VALUE =>
         {

@@ -121,7 +121,14 @@ fn changes_are_shown_with_their_reasons() {
             policy: "Snapshot".into(),
             ..change("Remove", "", "AWS::EC2::Volume", "Disk")
         },
-        change("Dynamic", "", "AWS::EC2::Route", "Route"),
+        ResourceChange {
+            details: vec![detail(
+                "NatGatewayId",
+                "nat-1",
+                "{{changeSet:KNOWN_AFTER_APPLY}}",
+            )],
+            ..change("Dynamic", "", "AWS::EC2::Route", "Route")
+        },
     ];
     let network = observed("network", NETWORK, Some("CREATE_COMPLETE"), offer(changes));
     let plan = planned(&[network]);
@@ -133,9 +140,9 @@ fn changes_are_shown_with_their_reasons() {
         ± replace Cluster (AWS::EKS::Cluster): the old one is retained
         - delete Disk (AWS::EC2::Volume): a snapshot of the old one is kept
         ~ update Role (AWS::IAM::Role): Policy
-        ~ update Route (AWS::EC2::Route): known after apply
+        ~ update Route (AWS::EC2::Route): known after apply; NatGatewayId: nat-1 → known after apply
         ± replace Vpc (AWS::EC2::VPC): CANNOT BE UNDONE; CidrBlock: 10.0.0.0/16 → 10.1.0.0/16
-    Plan digest: sha256:07a8e34d771c68efc14a0971114e8cfadf38ef12e3d4992212a3835ba2ba4531
+    Plan digest: sha256:9ffe98c1038536a24997252aa2738b4c4d95a1f3f0c3fdf464180e3333552c91
     "#);
     assert_eq!(protected(&plan, &[]), ["Archive", "Vpc"]);
     assert_eq!(protected(&plan, &["Archive".into()]), ["Vpc"]);
