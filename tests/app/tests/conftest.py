@@ -38,10 +38,21 @@ def alembic(server: Server, *arguments: str, app: Path = APP) -> subprocess.Comp
 def migrated(both: tuple[Server, Server]) -> tuple[Server, Server]:
     """Both servers with an empty database at the newest revision."""
     primary, _ = both
+    if is_migrated(primary):
+        primary.psql("TRUNCATE orders CASCADE")
+        return both
     primary.psql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
     done = alembic(primary, "upgrade", "head")
     assert done.returncode == 0, done.stderr
     return both
+
+
+def is_migrated(server: Server) -> bool:
+    """Says whether the last test has left this application's own schema."""
+    if server.psql("SELECT to_regclass('alembic_version') IS NULL") == "t":
+        return False
+    newest = max(path.name for path in (APP / "migrations/versions").glob("*.py"))
+    return server.psql("SELECT version_num FROM alembic_version") == newest.partition("_")[0]
 
 
 Scenario = Callable[[httpx.AsyncClient], Awaitable[None]]
