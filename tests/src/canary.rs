@@ -103,6 +103,9 @@ impl Search {
                 .read_to_end(&mut unpacked)
                 .with_context(|| format!("unpack {}", path.display()))?;
             names.extend(self.names(&unpacked));
+            // What compression left as it is shows in both forms.
+            names.sort_unstable();
+            names.dedup();
         }
         Ok(names
             .into_iter()
