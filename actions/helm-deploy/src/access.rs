@@ -12,7 +12,7 @@ use crate::error::DeployError;
 use crate::inputs::Inputs;
 
 /// EKS takes a token for fifteen minutes.
-const RENEW_EVERY: Duration = Duration::from_secs(10 * 60);
+const RENEW_EVERY: Duration = Duration::from_mins(10);
 
 /// A cluster, and what keeps the way to it open.
 #[derive(Debug)]
@@ -81,7 +81,7 @@ impl Access {
                 }
             }
         });
-        let content = json!({
+        let kubeconfig = json!({
             "apiVersion": "v1",
             "kind": "Config",
             "current-context": name,
@@ -93,7 +93,7 @@ impl Access {
             "users": [{"name": name, "user": {"tokenFile": file}}],
         });
         Ok(Self {
-            cluster: Cluster::from_kubeconfig(&content.to_string(), None).await?,
+            cluster: Cluster::from_kubeconfig(&kubeconfig.to_string(), None).await?,
             _token: Some(RenewedToken {
                 renewal,
                 _folder: folder,
@@ -106,9 +106,9 @@ impl Access {
 fn kubeconfig(inputs: &Inputs, context: &Context) -> Option<String> {
     let environment = &context.environment;
     match &inputs.kubeconfig {
-        Some(content) if content.contains('\n') || content.starts_with('{') => {
-            context.console.hide(&Secret::new(content));
-            Some(content.clone())
+        Some(whole) if whole.contains('\n') || whole.starts_with('{') => {
+            context.console.hide(&Secret::new(whole));
+            Some(whole.clone())
         }
         Some(path) => Some(context.path(path).display().to_string()),
         None if environment.in_actions() => None,

@@ -1,5 +1,6 @@
 //! Installing and upgrading.
 
+use std::fmt::Write as _;
 use std::time::Instant;
 
 use action_kit::{Outcome, Report};
@@ -159,7 +160,7 @@ async fn unchanged(
                 return Err(DeployError::Rollout {
                     release: session.inputs.release.to_string(),
                     revision,
-                    cause,
+                    cause: Box::new(cause),
                     afterwards: "it was ready before and nothing was changed".into(),
                 });
             }
@@ -215,11 +216,11 @@ async fn broken(
     lease: &mut Lease,
 ) -> DeployError {
     show_logs(session, &cause);
-    tracing::error!("{cause}");
+    tracing::info!("not ready: {cause}");
     DeployError::Rollout {
         release: session.inputs.release.to_string(),
         revision,
-        cause,
+        cause: Box::new(cause),
         afterwards: go_back(session, good, lease).await,
     }
 }
@@ -308,7 +309,7 @@ fn with_workloads(report: Report, tracked: &[Tracked]) -> Report {
         state,
     } in tracked
     {
-        markdown.push_str(&format!("| {workload} | {seconds:.1} s | {state} |\n"));
+        let _ = writeln!(markdown, "| {workload} | {seconds:.1} s | {state} |");
     }
     report.field("workloads", tracked).markdown(markdown)
 }

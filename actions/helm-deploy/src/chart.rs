@@ -45,12 +45,13 @@ impl Chart {
             return Ok(Self::BuiltIn(text.into()));
         }
         let path = workspace.join(text);
-        if path.join("Chart.yaml").is_file() || (path.is_file() && text.ends_with(".tgz")) {
+        if path.join("Chart.yaml").is_file()
+            || (path.is_file() && path.extension().is_some_and(|end| end == "tgz"))
+        {
             return Ok(Self::Path(path));
         }
         Err(DeployError::UnknownChart {
             chart: text.into(),
-            looked_at: path,
             built_in: built_in().collect::<Vec<_>>().join("`, `"),
         })
     }

@@ -16,12 +16,12 @@ pub enum DeployError {
     #[error("the kubeconfig's namespace cannot be used")]
     Namespace(#[source] crate::inputs::NameError),
     /// No chart is where the input points to.
-    #[error("`chart` is `{chart}`, and there is no chart at `{}`", looked_at.display())]
+    #[error(
+        "`chart` is `{chart}`: no built-in chart has this name, and the workspace has no chart at this path"
+    )]
     UnknownChart {
         /// The input.
         chart: String,
-        /// Where it was looked for.
-        looked_at: PathBuf,
         /// The built-in charts.
         built_in: String,
     },
@@ -110,7 +110,7 @@ pub enum DeployError {
         /// The revision.
         revision: u32,
         /// Why.
-        cause: ClusterError,
+        cause: Box<ClusterError>,
         /// What was done about it.
         afterwards: String,
     },
@@ -149,13 +149,8 @@ impl Failure for DeployError {
             Self::Scratch(_) | Self::Helm { .. } | Self::Apply { .. } => Reason::RemoteFailed,
             Self::Answer { .. } => Reason::Bug,
             Self::Program(error) => error.reason(),
-            Self::Rollout { cause, .. } | Self::Cluster(cause) => match cause.kind() {
-                ErrorKind::Input => Reason::InvalidInput,
-                ErrorKind::Remote => Reason::RemoteFailed,
-                ErrorKind::Locked => Reason::Locked,
-                ErrorKind::NotReady => Reason::ChecksFailed,
-                ErrorKind::TimedOut => Reason::TimedOut,
-            },
+            Self::Rollout { cause, .. } => reason_of(cause),
+            Self::Cluster(cause) => reason_of(cause),
             Self::Account(error) => error.reason(),
         }
     }
@@ -191,7 +186,8 @@ impl Failure for DeployError {
             Self::Helm { message, .. } | Self::Apply { message, .. } => return helm_hints(message),
             Self::Answer { .. } => "the action is made for the Helm in its image: `helm version`",
             Self::Program(error) => return error.hints(),
-            Self::Rollout { cause, .. } | Self::Cluster(cause) => return cause.hints(),
+            Self::Rollout { cause, .. } => return cause.hints(),
+            Self::Cluster(cause) => return cause.hints(),
             Self::Account(error) => return error.hints(),
         };
         vec![hint.into()]
@@ -208,6 +204,16 @@ impl Failure for DeployError {
             file: file.clone(),
             line: None,
         })
+    }
+}
+
+fn reason_of(error: &ClusterError) -> Reason {
+    match error.kind() {
+        ErrorKind::Input => Reason::InvalidInput,
+        ErrorKind::Remote => Reason::RemoteFailed,
+        ErrorKind::Locked => Reason::Locked,
+        ErrorKind::NotReady => Reason::ChecksFailed,
+        ErrorKind::TimedOut => Reason::TimedOut,
     }
 }
 

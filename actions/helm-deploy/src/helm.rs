@@ -41,7 +41,7 @@ pub(crate) struct Wanted {
 
 /// A revision of a release.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub(crate) struct Revision {
+pub struct Revision {
     /// Its number.
     pub revision: u32,
     /// Helm's word for how it is: `deployed`, `superseded`, `failed`, `pending-upgrade` …
@@ -56,16 +56,49 @@ pub(crate) struct Rendered {
     /// The values that the user gave.
     #[serde(default)]
     pub config: Option<Value>,
-    /// The hooks' manifests.
+    /// The hooks.
     #[serde(default)]
-    pub hooks: Vec<Value>,
+    hooks: Vec<Hook>,
     /// The revision.
     pub version: u32,
 }
 
+/// How a release is rendered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rendering {
+    /// The API server checks every object.
+    Checked,
+    /// Nobody checks: the kinds of some objects are not known yet.
+    Unchecked,
+    /// As a first installation, since Helm upgrades nothing while a revision is pending.
+    BesidePending,
+}
+
+/// An object that runs before or after the others.
+#[derive(Clone, Debug, Deserialize)]
+struct Hook {
+    manifest: String,
+}
+
+impl Rendered {
+    /// Gives the hooks as YAML documents.
+    pub(crate) fn hooks(&self) -> String {
+        let hooks: Vec<&str> = self
+            .hooks
+            .iter()
+            .map(|hook| hook.manifest.as_str())
+            .collect();
+        hooks.join("\n---\n")
+    }
+}
+
 impl Wanted {
     /// Takes chart and values from the inputs.
-    pub(crate) fn new(inputs: &Inputs, context: &Context, scratch: &Path) -> Result<Self, DeployError> {
+    pub(crate) fn new(
+        inputs: &Inputs,
+        context: &Context,
+        scratch: &Path,
+    ) -> Result<Self, DeployError> {
         let workspace = context.environment.workspace();
         let chart = Chart::find(
             &inputs.chart,
@@ -151,18 +184,22 @@ impl Helm {
         self.scratch.path()
     }
 
-    /// Renders what an upgrade would apply; the API server checks every object, unless the CRDs
-    /// that the chart brings are not there yet.
-    pub(crate) async fn render(&self, wanted: &Wanted, checked: bool) -> Result<Rendered, DeployError> {
-        let dry_run = if checked {
-            "--dry-run=server"
-        } else {
-            "--dry-run=client"
+    /// Renders what an upgrade would apply.
+    pub(crate) async fn render(
+        &self,
+        wanted: &Wanted,
+        how: Rendering,
+    ) -> Result<Rendered, DeployError> {
+        let release = self.release.as_str();
+        let (verb, dry_run): (&[&str], &str) = match how {
+            Rendering::Checked => (&["upgrade", release, "--install"], "--dry-run=server"),
+            Rendering::Unchecked => (&["upgrade", release, "--install"], "--dry-run=client"),
+            Rendering::BesidePending => (&["install", release], "--dry-run=server"),
         };
         let arguments = [
-            &["upgrade", &self.release],
+            verb,
             strings(&wanted.chart).as_slice(),
-            &["--install", "--skip-crds", "--output", "json", dry_run],
+            &["--skip-crds", "--output", "json", dry_run],
             strings(&wanted.values).as_slice(),
         ]
         .concat();
@@ -180,7 +217,7 @@ impl Helm {
                 chart: wanted.name.clone(),
                 message: plain(&tail),
             },
-            error => DeployError::Program(error),
+            error @ CommandError::Start { .. } => DeployError::Program(error),
         })
     }
 
@@ -214,7 +251,11 @@ impl Helm {
     }
 
     /// Goes back to a revision's manifests, as a new revision.
-    pub(crate) async fn rollback(&self, revision: u32, timeout: Duration) -> Result<(), DeployError> {
+    pub(crate) async fn rollback(
+        &self,
+        revision: u32,
+        timeout: Duration,
+    ) -> Result<(), DeployError> {
         let timeout = format!("{}s", timeout.as_secs());
         let revision = revision.to_string();
         let answer = self
@@ -268,7 +309,9 @@ impl Helm {
         Ok(Rendered {
             manifest: ask("manifest", &[]).await?,
             config: parse("the values", &ask("values", &["--output", "json"]).await?)?,
-            hooks: Vec::new(),
+            hooks: vec![Hook {
+                manifest: ask("hooks", &[]).await?,
+            }],
             version: revision,
         })
     }
@@ -304,7 +347,7 @@ fn ended(error: CommandError, doing: &str) -> DeployError {
             doing: doing.into(),
             message: plain(&tail),
         },
-        error => DeployError::Program(error),
+        error @ CommandError::Start { .. } => DeployError::Program(error),
     }
 }
 

@@ -25,6 +25,10 @@ pub enum Mode {
 
 /// What the action takes.
 #[derive(clap::Args, Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an input that a workflow sets by its name"
+)]
 pub struct Inputs {
     /// What to do
     #[arg(long, value_enum, default_value = "plan")]

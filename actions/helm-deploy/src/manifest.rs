@@ -60,7 +60,7 @@ fn id(object: &Value) -> ObjectId {
 
 /// Says whether uninstalling leaves an object in the cluster.
 #[must_use]
-pub fn is_kept(object: &Value) -> bool {
+pub(crate) fn is_kept(object: &Value) -> bool {
     let annotations = object.pointer("/metadata/annotations");
     let policy = annotations.and_then(|annotations| annotations.get("helm.sh/resource-policy"));
     policy.and_then(Value::as_str) == Some("keep")

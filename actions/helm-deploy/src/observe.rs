@@ -6,7 +6,7 @@ use cluster::{Cluster, ClusterError, parse_manifests};
 use serde_json::{Value, json};
 
 use crate::error::DeployError;
-use crate::helm::{Helm, Wanted};
+use crate::helm::{Helm, Rendering, Wanted};
 use crate::manifest::{self, ObjectId, Objects};
 use crate::plan::{Live, Observed};
 
@@ -20,16 +20,23 @@ pub(crate) async fn observe(
     let namespace_exists = cluster.has_namespace(namespace).await?;
     let definitions = parse_manifests(&helm.crds(wanted).await?, "the chart's CRDs")?;
     let crds = missing_crds(cluster, &definitions).await?;
-    let checked = crds.is_empty();
-    let rendered = helm.render(wanted, checked).await?;
     let mut observed = Observed {
         namespace_exists,
-        wanted: manifest::objects(&rendered.manifest, "the rendered chart")?,
-        values: values(rendered.config),
         crds,
         ..Observed::default()
     };
     release(helm, &mut observed).await?;
+    let how = if !observed.crds.is_empty() {
+        Rendering::Unchecked
+    } else if observed.is_busy() {
+        Rendering::BesidePending
+    } else {
+        Rendering::Checked
+    };
+    let rendered = helm.render(wanted, how).await?;
+    observed.wanted = manifest::objects(&rendered.manifest, "the rendered chart")?;
+    observed.hooks = manifest::objects(&rendered.hooks(), "the rendered hooks")?;
+    observed.values = values(rendered.config);
     if let Some(live) = &observed.live {
         observed.missing = missing(cluster, &live.objects, namespace).await?;
     }
@@ -44,6 +51,7 @@ pub(crate) async fn release(helm: &Helm, observed: &mut Observed) -> Result<(), 
         observed.live = Some(Live {
             revision,
             objects: manifest::objects(&kept.manifest, "the deployed release")?,
+            hooks: manifest::objects(&kept.hooks(), "the deployed hooks")?,
             values: values(kept.config),
         });
     }

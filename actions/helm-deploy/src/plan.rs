@@ -23,6 +23,8 @@ pub struct Observed {
     pub live: Option<Live>,
     /// What the chart and the values give.
     pub wanted: Objects,
+    /// The hooks that would run.
+    pub hooks: Objects,
     /// The values that the user gives.
     pub values: Value,
     /// What a run that was killed left half-done.
@@ -41,6 +43,8 @@ pub struct Live {
     pub revision: u32,
     /// Its objects.
     pub objects: Objects,
+    /// Its hooks.
+    pub hooks: Objects,
     /// The values that it was given.
     pub values: Value,
 }
@@ -70,6 +74,15 @@ impl Observed {
             .iter()
             .filter(|revision| revision.status == "deployed");
         deployed.next_back().map(|revision| revision.revision)
+    }
+
+    /// Says whether a run that was killed left Helm in the middle of something.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        let last = self.revisions.last();
+        last.is_some_and(|last| {
+            last.status.starts_with("pending-") || last.status == "uninstalling"
+        })
     }
 
     /// Decides what is done about a pending revision.
@@ -135,6 +148,8 @@ pub fn plan(namespace: &Name, release: &Name, observed: &Observed, created: Stri
     let live = observed.live.as_ref();
     let before = live.map_or(&none, |live| &live.objects);
     changes.extend(object_changes(before, observed));
+    let hooks_before = live.map_or(&none, |live| &live.hooks);
+    changes.extend(hook_changes(hooks_before, observed, !changes.is_empty()));
     let values_differ = live.is_some_and(|live| live.values != observed.values);
     if changes.is_empty() && values_differ {
         changes.push(
@@ -144,7 +159,7 @@ pub fn plan(namespace: &Name, release: &Name, observed: &Observed, created: Stri
     }
     let seen = json!({
         "live": live.map(|live| (live.revision, pairs(&live.objects), &live.values)),
-        "wanted": pairs(&observed.wanted),
+        "wanted": (pairs(&observed.wanted), pairs(&observed.hooks)),
         "values": observed.values,
     });
     Plan::new(
@@ -204,6 +219,17 @@ fn object_changes(before: &Objects, observed: &Observed) -> Vec<Change> {
         changes.push(change);
     }
     changes
+}
+
+/// Hooks run with every installation and upgrade: those that changed are a reason for one.
+fn hook_changes(before: &Objects, observed: &Observed, upgrades: bool) -> Vec<Change> {
+    let runs = upgrades || *before != observed.hooks;
+    let hooks = observed.hooks.keys().filter(|_| runs);
+    hooks
+        .map(|id| {
+            Change::new(Operation::Run, &id.kind, id.to_string()).reason("a hook of the chart")
+        })
+        .collect()
 }
 
 fn reason(fields: &[String]) -> String {

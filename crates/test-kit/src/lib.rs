@@ -5,6 +5,8 @@
     reason = "a test ends with the reason when its own preparation fails"
 )]
 
+mod apiserver;
 mod step;
 
+pub use apiserver::{ApiServer, tool};
 pub use step::{Finished, Step};

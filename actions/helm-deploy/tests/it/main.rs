@@ -1,1 +1,14 @@
-//! Tests of the action.
+//! Tests of the action: what it makes of observations, and the program against a real API server
+//! with the real `helm`.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    reason = "a test ends with the reason when its own preparation fails, and starts programs with nothing in between"
+)]
+
+mod charts;
+mod cluster;
+mod diagnosis;
+mod inputs;
+mod planning;
