@@ -1,4 +1,5 @@
-//! The reference application's own checks: its lints, and its tests on a real PostgreSQL.
+//! The reference application's own checks: its lints, and its tests on a real PostgreSQL. So
+//! for the program that migrates it.
 
 use std::path::Path;
 
@@ -7,6 +8,8 @@ use anyhow::Result;
 use crate::{programs, shell, workspace};
 
 const APPLICATION: &str = "tests/app";
+/// The program that `db-migrate` runs beside the application; its tests need the same packages.
+const MIGRATION: &str = "../../actions/db-migrate";
 /// What the application and its tests run on; a newer one is as good.
 const PYTHON: &str = ">=3.11";
 
@@ -19,9 +22,10 @@ pub(crate) fn run() -> Result<()> {
     let environment = environment.to_string_lossy();
     let set = format!("UV_PROJECT_ENVIRONMENT={environment}");
     for call in [
-        &["ruff", "check", ".", "../app-variants"][..],
-        &["ruff", "format", "--check", ".", "../app-variants"],
+        &["ruff", "check", ".", "../app-variants", MIGRATION][..],
+        &["ruff", "format", "--check", ".", "../app-variants", MIGRATION],
         &["pytest", "--quiet", "-p", "no:cacheprovider"],
+        &["pytest", "--quiet", "-p", "no:cacheprovider", MIGRATION],
     ] {
         let mut arguments = vec![
             &*set,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use action_kit::{Failed, Report};
+use action_kit::{Failed, Outcome, Report};
 use plan::{Digest, Plan};
 use serde_json::json;
 
@@ -52,11 +52,31 @@ impl Run {
         } else {
             tracing::info!("job {}: migrates", begun.name);
         }
-        let told = jobs.follow(&begun.name, self.left(), true).await?;
+        let told = match jobs.follow(&begun.name, self.left(), true).await {
+            Ok(told) => told,
+            Err(error @ MigrateError::NoResult { .. }) => return Err(self.ask(error).await),
+            Err(error) => return Err(error.into()),
+        };
         let report = report::applied(&told, digest.as_deref());
         match told.kind {
             Kind::Ok => Ok(report),
             _ => Err(Failed::from(MigrateError::told(told, &self.inputs.target)).with(report)),
+        }
+    }
+
+    /// Asks the database where it stands after a Job that could not say so itself.
+    async fn ask(&self, error: MigrateError) -> Failed {
+        let failed = Failed::from(error);
+        match self.observe().await {
+            Ok(observed) => {
+                let now = revision(&observed.before);
+                tracing::info!("the database is at {now}");
+                failed.with(Report::new(Outcome::Failed).output("revision-after", now))
+            }
+            Err(unknown) => {
+                tracing::warn!("where the database stands cannot be told: {unknown}");
+                failed
+            }
         }
     }
 

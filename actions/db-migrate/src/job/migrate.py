@@ -20,6 +20,9 @@ SHOWN_SQL = 20_000
 # SQLSTATEs of a server that is starting, full, not yet set up, or the read-only end of a switch.
 NOT_YET = {"57P01", "57P02", "57P03", "53300", "3D000", "28000", "28P01", "25006"}
 
+# SQLSTATEs of a table of revisions that another run is making in this moment.
+JUST_MADE = {"55P03", "42P07", "23505"}
+
 
 class LockedError(Exception):
     """Another session migrates this database."""
@@ -94,12 +97,17 @@ def place(error, folder):
     return None, None
 
 
-def lock(context, script):
+def lock_key(schema, table):
+    """Gives the number of the lock that guards a table of revisions."""
+    name = f"{schema or ''}.{table}".encode()
+    return int.from_bytes(hashlib.sha256(name).digest()[:8], "big", signed=True)
+
+
+def lock(context):
     """Takes the database's lock for migrations; it ends with the session, however that ends."""
     if context.dialect.name != "postgresql":
         return
-    table = f"{context.version_table_schema or ''}.{context.version_table}"
-    key = int.from_bytes(hashlib.sha256(table.encode()).digest()[:8], "big", signed=True)
+    key = lock_key(context.version_table_schema, context.version_table)
     taken = context.connection.exec_driver_sql(f"SELECT pg_try_advisory_lock({key})").scalar()
     if not taken:
         raise LockedError("another session holds the database's lock for migrations")
@@ -140,12 +148,15 @@ class Migrator:
                     emit("waiting", error=said)
                 time.sleep(1)
 
-    def current(self):
+    def current(self, locking=False):
+        """Asks where the database stands; with `locking`, whether it may be migrated now."""
         found = []
 
-        def look(heads, _):
+        def look(heads, context):
             self.state.connected = True
             found.extend(heads)
+            if locking:
+                lock(context)
             return []
 
         self.run(look, dont_mutate=True)
@@ -214,11 +225,15 @@ class Migrator:
                 raise UnknownRevisionError(head)
 
     def apply(self):
+        # Alembic makes its table before it calls `upgrade`, and would wait there for another run
+        # that has just made it.
+        self.state.before = self.current(locking=True)
+        self.known(self.state.before)
+
         def upgrade(heads, context):
             state = self.state
             state.connected = True
-            state.before = sorted(heads)
-            lock(context, self.script)
+            lock(context)
             # Somebody may have been here between the plan and the lock.
             heads = context.get_current_heads()
             state.before = sorted(heads)
@@ -264,6 +279,8 @@ class Migrator:
             return "migration"
         if isinstance(error, CommandError):
             return "target"
+        if self.order["operation"] == "apply" and sqlstate(error) in JUST_MADE:
+            return "locked"
         if not self.state.connected and unreachable(error):
             return "unreachable"
         return "environment"
