@@ -1,0 +1,97 @@
+"""Reads an environment back from AWS, as JSON: what CloudFormation says and what is really there.
+
+`python read_back.py NAME`, NAME being `<project>-<environment>`; AWS is where the environment says.
+"""
+
+import json
+import sys
+from collections import Counter
+from typing import Any
+
+import boto3
+
+
+def stacks(name: str) -> dict[str, Any]:
+    """List the stacks of an environment with the resources that are in them."""
+    client = boto3.client("cloudformation")
+    found = {}
+    for page in client.get_paginator("describe_stacks").paginate():
+        for stack in page["Stacks"]:
+            if not stack["StackName"].startswith(f"{name}-"):
+                continue
+            pages = client.get_paginator("list_stack_resources")
+            resources = [
+                resource
+                for listed in pages.paginate(StackName=stack["StackId"])
+                for resource in listed["StackResourceSummaries"]
+            ]
+            found[stack["StackName"]] = {
+                "status": stack["StackStatus"],
+                "types": Counter(resource["ResourceType"] for resource in resources),
+                "incomplete": sorted(
+                    resource["LogicalResourceId"]
+                    for resource in resources
+                    if not resource["ResourceStatus"].endswith("_COMPLETE")
+                    or resource.get("PhysicalResourceId", "unknown") == "unknown"
+                ),
+            }
+    return found
+
+
+def tags(resource: dict[str, Any]) -> dict[str, str]:
+    """Give a resource's tags."""
+    return {tag["Key"]: tag["Value"] for tag in resource.get("Tags", [])}
+
+
+def network(name: str) -> dict[str, Any]:
+    """Read the network of an environment from EC2."""
+    client = boto3.client("ec2")
+    named = [{"Name": "tag:Name", "Values": [name]}]
+    vpcs = client.describe_vpcs(Filters=named)["Vpcs"]
+    here = [{"Name": "vpc-id", "Values": [vpc["VpcId"] for vpc in vpcs]}]
+    subnets = client.describe_subnets(Filters=here)["Subnets"] if vpcs else []
+    gateways = client.describe_nat_gateways(Filters=here)["NatGateways"] if vpcs else []
+    endpoints = client.describe_vpc_endpoints(Filters=here)["VpcEndpoints"] if vpcs else []
+    zone_of = {subnet["SubnetId"]: subnet["AvailabilityZone"] for subnet in subnets}
+    return {
+        "vpcs": [vpc["CidrBlock"] for vpc in vpcs],
+        "subnets": [
+            {
+                "zone": subnet["AvailabilityZone"],
+                "tier": tags(subnet).get("Tier", ""),
+                "cidr": subnet["CidrBlock"],
+            }
+            for subnet in subnets
+        ],
+        "nat_gateways": sorted(
+            zone_of[gateway["SubnetId"]] for gateway in gateways if gateway["State"] == "available"
+        ),
+        "endpoints": sorted(endpoint["ServiceName"] for endpoint in endpoints),
+    }
+
+
+def cluster(name: str) -> dict[str, Any] | None:
+    """Read the cluster of an environment from EKS."""
+    client = boto3.client("eks")
+    if name not in client.list_clusters()["clusters"]:
+        return None
+    found = client.describe_cluster(name=name)["cluster"]
+    return {
+        "status": found["status"],
+        "version": found["version"],
+        "endpoint": found["endpoint"],
+        "certificate_authority": found["certificateAuthority"]["data"],
+        "encrypted": [one["resources"] for one in found["encryptionConfig"]],
+        "access_entries": len(client.list_access_entries(clusterName=name)["accessEntries"]),
+    }
+
+
+def main() -> None:
+    """Print it."""
+    name = sys.argv[1]
+    found = {"stacks": stacks(name), "network": network(name), "cluster": cluster(name)}
+    json.dump(found, sys.stdout, indent=2)
+
+
+if __name__ == "__main__":
+    main()
