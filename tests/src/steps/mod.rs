@@ -5,6 +5,8 @@ pub mod canary;
 pub mod cluster;
 pub mod doctor;
 pub mod images;
+pub mod infrastructure;
+pub mod localstack;
 pub mod platform;
 pub mod refusals;
 pub mod registry;
@@ -22,6 +24,8 @@ pub fn all() -> Vec<Step> {
         registry::step(),
         images::step(),
         cluster::step(),
+        localstack::step(),
+        infrastructure::step(),
         platform::step(),
         application::step(),
         refusals::step(),

@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::context::Context;
 use crate::programs;
 use crate::step::{Outcome, Step};
-use crate::steps::{cluster, registry};
+use crate::steps::{cluster, localstack, registry};
 
 /// What a run writes into its folder besides logs, reports and state, which stay to be read.
 const FILES: [&str; 8] = [
@@ -36,6 +36,7 @@ fn run(cx: &Context) -> Result<Outcome> {
     if !cx.docker.ours {
         cluster::delete(cx)?;
     }
+    localstack::stop(cx)?;
     let ended = programs::stop_all(cx)?;
     cx.docker.down(cx)?;
     registry::remove(cx)?;
