@@ -131,13 +131,17 @@ pub struct ProcessWatch {
 }
 
 impl ProcessWatch {
-    /// Starts to look.
+    /// Starts to look for canaries.
     pub fn start() -> Self {
+        Self::start_for(PREFIX)
+    }
+
+    fn start_for(needle: &'static str) -> Self {
         let (stop, stopped) = mpsc::channel();
         let thread = thread::spawn(move || {
             let mut found = Vec::new();
             while stopped.recv_timeout(INTERVAL) == Err(mpsc::RecvTimeoutError::Timeout) {
-                found.extend(look());
+                found.extend(look(needle.as_bytes()));
             }
             found.sort();
             found.dedup();
@@ -155,13 +159,13 @@ impl ProcessWatch {
     }
 }
 
-fn look() -> Vec<String> {
+fn look(needle: &[u8]) -> Vec<String> {
     let Ok(processes) = fs_err::read_dir("/proc") else {
         return vec!["/proc cannot be read".into()];
     };
     processes
         .filter_map(|entry| fs_err::read(entry.ok()?.path().join("cmdline")).ok())
-        .filter(|arguments| memmem::find(arguments, PREFIX.as_bytes()).is_some())
+        .filter(|arguments| memmem::find(arguments, needle).is_some())
         .map(|arguments| {
             let program = arguments
                 .split(|byte| *byte == 0)
@@ -211,9 +215,10 @@ mod tests {
 
     #[test]
     fn a_secret_among_the_arguments_of_a_process_is_seen() {
-        let watch = ProcessWatch::start();
+        // Not a canary: a run that goes on at the same time must not see it.
+        let watch = ProcessWatch::start_for("only-this-test-5f1d");
         let mut sleep = std::process::Command::new("sleep");
-        sleep.arg("1").arg0(value("arguments"));
+        sleep.arg("1").arg0("only-this-test-5f1d");
         let mut child = sleep.spawn().unwrap();
         child.wait().unwrap();
         assert!(!watch.finish().is_empty());

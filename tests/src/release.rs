@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -63,7 +63,11 @@ pub fn checkout(cx: &Context, name: &str, variant: Option<&str>) -> Result<PathB
         .client(cx.tool("uv")?)
         .args(["lock", "--quiet", "--project"])
         .arg(&folder);
-    cx.run(&lock.arg("--python").arg(python(cx)?))?;
+    cx.run(
+        &lock
+            .args(["--python", ">=3.11"])
+            .env("UV_PYTHON_DOWNLOADS", "never"),
+    )?;
     Ok(folder)
 }
 
@@ -232,22 +236,4 @@ fn applied(migrated: &Ran) -> Vec<String> {
         .flatten()
         .filter_map(text)
         .collect()
-}
-
-/// Gives a Python that can lock the application.
-fn python(cx: &Context) -> Result<PathBuf> {
-    for name in [
-        "python3.14",
-        "python3.13",
-        "python3.12",
-        "python3.11",
-        "python3",
-    ] {
-        let found =
-            cx.output(&action_kit::Command::new("sh").args(["-c", &format!("command -v {name}")]));
-        if let Ok(path) = found {
-            return Ok(path.into());
-        }
-    }
-    bail!("no Python is on PATH")
 }

@@ -34,7 +34,8 @@ fn run(cx: &Context) -> Result<Outcome> {
             again.output("image")?
         );
     }
-    let database = release::helm_step(cx, "database", DATABASE, "fastapi-database", "apply")?;
+    let database = release::helm_step(cx, "database", DATABASE, "fastapi-database", "apply")?
+        .with("values", "deploy/database.yaml");
     cx.runner(&checkout).run(&database)?;
     let members = platform::postgres_roles(cx, NAMESPACE, DATABASE)?;
     cx.progress(format!("PostgreSQL runs with {} members", members.len()));
