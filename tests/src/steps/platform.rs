@@ -27,8 +27,8 @@ pub fn step() -> Step {
     Step {
         name: "platform",
         about: "Traefik, cert-manager, metrics-server and the PostgreSQL operator",
-        cold: Duration::from_secs(150),
-        warm: Duration::from_secs(110),
+        cold: Duration::from_secs(95),
+        warm: Duration::from_secs(80),
         run,
     }
 }
