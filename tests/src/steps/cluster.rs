@@ -270,8 +270,9 @@ fn keep_node_image(cx: &Context, name: &str, archive: &Path) -> Result<()> {
     let folder = archive.parent().context("the archive has a folder")?;
     fs_err::create_dir_all(folder)?;
     let temporary = folder.join(format!(".node.{}", std::process::id()));
-    let save = cx.docker.command().args(["save", "--output"]);
-    cx.run(&save.arg(&temporary).arg(name))?;
+    // With `--output` a killed client leaves a file under a name of its own.
+    let save = Command::new("sh").args(["-c", "docker save \"$1\" >\"$2\"", "sh", name]);
+    cx.run(&cx.docker.reached_by(save.arg(&temporary)))?;
     fs_err::rename(&temporary, archive)?;
     Ok(())
 }
