@@ -152,18 +152,12 @@ fn check_access(cx: &Context, checkout: &Path, found: &Found) -> Result<String> 
         ])
         .arg(&authority);
     cx.run(&decode)?;
-    // The cluster does not know AWS's tokens: who asks without one is told the version.
+    // The cluster does not know AWS's tokens: who asks is its own administrator.
     let kubectl = cx
         .kubectl()?
-        .env("KUBECONFIG", "/dev/null")
-        .args([
-            "get",
-            "--raw",
-            "/version",
-            "--server",
-            &cluster.endpoint,
-            "--certificate-authority",
-        ])
+        .args(["get", "--raw", "/version", "--server"])
+        .arg(&cluster.endpoint)
+        .arg("--certificate-authority")
         .arg(&authority);
     let version: serde_json::Value = serde_json::from_str(&cx.output(&kubectl)?)?;
     let version = version["gitVersion"].as_str().unwrap_or_default();
