@@ -242,7 +242,12 @@ impl Failure for MigrateError {
             Self::OperatorIncomplete { .. } => {
                 "give all three: `postgresql`, `database` and `role`"
             }
-            Self::Cluster(error) => return error.hints(),
+            Self::Cluster(error) => match &**error {
+                ClusterError::Refused { code: 404, .. } => {
+                    "the namespace is made by what is deployed there first: the database, or the one that owns its secret"
+                }
+                error => return error.hints(),
+            },
             Self::StillThere { .. } => "look for finalizers on the Job and its pods",
             Self::NoResult {
                 job,
@@ -336,5 +341,165 @@ fn said(tail: &str) -> String {
         String::new()
     } else {
         format!(":\n{tail}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use action_kit::{Failed, Failure as _};
+    use cluster::ClusterError;
+    use insta::assert_snapshot;
+    use serde_json::{Value, json};
+
+    use super::MigrateError;
+
+    fn told(result: Value) -> MigrateError {
+        MigrateError::told(serde_json::from_value(result).unwrap(), "head")
+    }
+
+    fn shown(errors: impl IntoIterator<Item = MigrateError>) -> String {
+        let mut text = String::new();
+        for error in errors {
+            let reason = error.reason();
+            let failed = Failed::from(error);
+            let _ = writeln!(
+                text,
+                "{reason} {}: {}",
+                reason.exit_status(),
+                failed.chain().join(": ")
+            );
+            if let Some(position) = failed.failure().position() {
+                let line = position.line.unwrap_or_default();
+                let _ = writeln!(text, "  at {}:{line}", position.file.display());
+            }
+            for hint in failed.failure().hints() {
+                let _ = writeln!(text, "  hint: {hint}");
+            }
+        }
+        text
+    }
+
+    #[test]
+    fn what_a_job_tells_is_said_with_the_next_step() {
+        let failed = |after: Value, applied: Value| {
+            json!({
+                "kind": "migration", "error": "UndefinedColumnError: column \"a\" does not exist",
+                "revision": "0006", "statement": "CREATE INDEX …", "file": "migrations/0006.py",
+                "line": 19, "before": ["0004"], "after": after, "applied": applied,
+            })
+        };
+        let of = |kind: &str, error: &str, before: Value| {
+            told(json!({"kind": kind, "error": error, "before": before}))
+        };
+        assert_snapshot!(shown([
+            told(failed(json!(["0004"]), json!([]))),
+            told(failed(json!(["0005"]), json!(["0005"]))),
+            told(failed(Value::Null, json!([]))),
+            of("locked", "", json!([])),
+            of("changed", "", json!(["0005"])),
+            of("unreachable", "ConnectionRefusedError: no", Value::Null),
+            of("unknown", "", json!(["0042"])),
+            of("target", "CommandError: Multiple head revisions", json!([])),
+            of("no-alembic", "ModuleNotFoundError: No module named 'alembic'", Value::Null),
+            of("no-config", "/app/alembic.ini", Value::Null),
+            of("environment", "KeyError: 'DATABASE_URL'", Value::Null),
+        ]), @r#"
+    remote-failed 1: revision `0006` failed: UndefinedColumnError: column "a" does not exist
+      at migrations/0006.py:19
+      hint: the statement was: CREATE INDEX …
+      hint: the database is still at `0004`: nothing of this run has stayed
+      hint: correct the migration, build the image and run again: the run starts where the database stands
+    remote-failed 1: revision `0006` failed: UndefinedColumnError: column "a" does not exist
+      at migrations/0006.py:19
+      hint: the statement was: CREATE INDEX …
+      hint: the database is at `0005`: 0005 stayed
+      hint: correct the migration, build the image and run again: the run starts where the database stands
+    remote-failed 1: revision `0006` failed: UndefinedColumnError: column "a" does not exist
+      at migrations/0006.py:19
+      hint: the statement was: CREATE INDEX …
+      hint: the database cannot be asked any more where it stands
+      hint: correct the migration, build the image and run again: the run starts where the database stands
+    locked 4: another run migrates this database right now
+      hint: wait until that run is over and run again; the lock ends with the session that holds it
+    plan-changed 3: the database has moved since the plan was made: it is at `0005`
+      hint: nothing was changed: make a new plan, review it, and apply that one
+    timed-out 1: the database cannot be reached: ConnectionRefusedError: no
+      hint: look at the database, its secret and network policies between it and the namespace
+    refused 3: the database is at `0042`, which the image does not have
+      hint: the image is older than the database: migrations are not taken back, so deploy an image that has this revision, or one that works with the newer schema without migrating
+    invalid-input 2: go up to `head`: CommandError: Multiple head revisions
+      hint: `alembic heads` lists what there is; several heads are joined by `alembic merge`, or run together by `heads`
+    invalid-input 2: the image has no Alembic: ModuleNotFoundError: No module named 'alembic'
+      hint: add `alembic` to the application's dependencies and build the image again
+    invalid-input 2: the image has no Alembic configuration: /app/alembic.ini
+      hint: set `alembic-config` to its path in the image, relative to the working directory
+    invalid-input 2: the application's `env.py` cannot be run: KeyError: 'DATABASE_URL'
+      hint: run `alembic current` in the image with the same variables; give further ones in `env`
+    "#);
+    }
+
+    #[test]
+    fn what_keeps_a_job_from_telling_is_said_with_the_next_step() {
+        let none = |exit_code: Option<i32>| MigrateError::NoResult {
+            job: "db-migrate-1".into(),
+            namespace: "orders".into(),
+            exit_code,
+            reason: "BackoffLimitExceeded".into(),
+            tail: "the last line".into(),
+        };
+        let held = ClusterError::Held {
+            namespace: "orders".into(),
+            name: "a".into(),
+            holder: "b".into(),
+        };
+        let plan = || std::path::PathBuf::from("plan.json");
+        assert_snapshot!(shown([
+            none(Some(137)),
+            none(Some(127)),
+            none(None),
+            MigrateError::from(held),
+            MigrateError::StillThere { job: "db-migrate-1".into(), seconds: 60 },
+            MigrateError::PlanChanged {
+                reviewed: "sha256:1".into(),
+                now: "sha256:2".into(),
+                differences: vec!["new: > run 0006".into()],
+            },
+            MigrateError::PlanFile {
+                doing: "read the plan in",
+                file: plan(),
+                source: std::io::Error::other("no"),
+            },
+            MigrateError::NoPlan {
+                file: plan(),
+                source: plan::Plan::parse("{").unwrap_err(),
+            },
+            MigrateError::Manifest(serde_json::from_str::<u8>("x").unwrap_err()),
+        ]), @r#"
+    remote-failed 1: the Job `db-migrate-1` ended without a result (exit status 137, BackoffLimitExceeded):
+    the last line
+      hint: 137 is a kill: raise `memory`, or look at the node
+      hint: `kubectl logs --namespace orders job/db-migrate-1` shows the whole log for an hour; `mode: plan` tells where the database stands
+    remote-failed 1: the Job `db-migrate-1` ended without a result (exit status 127, BackoffLimitExceeded):
+    the last line
+      hint: the image has no `python` on its PATH
+      hint: `kubectl logs --namespace orders job/db-migrate-1` shows the whole log for an hour; `mode: plan` tells where the database stands
+    remote-failed 1: the Job `db-migrate-1` ended without a result (BackoffLimitExceeded):
+    the last line
+      hint: `kubectl logs --namespace orders job/db-migrate-1` shows the whole log for an hour; `mode: plan` tells where the database stands
+    locked 4: the lease `orders/a` is held by `b`
+      hint: wait until that run is over and run again; a run that died loses its lease by itself after a few seconds
+    remote-failed 1: the ended Job `db-migrate-1` is still there 60 s after its deletion
+      hint: look for finalizers on the Job and its pods
+    plan-changed 3: the plan has changed: sha256:2 would be applied, reviewed was sha256:1
+    new: > run 0006
+      hint: nothing was changed: make a new plan, review it, and apply that one
+    invalid-input 2: read the plan in `plan.json`: no
+      hint: `plan-file` is written by `mode: plan` and compared with by `mode: apply`
+    invalid-input 2: read the plan in `plan.json`: read a plan: EOF while parsing an object at line 1 column 1
+      hint: `plan-file` is written by `mode: plan` and compared with by `mode: apply`
+    bug 70: write the Job's manifest: expected value at line 1 column 1
+    "#);
     }
 }

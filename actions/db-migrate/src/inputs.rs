@@ -283,8 +283,22 @@ impl FromStr for Assignment {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{Assignment, FormError, Identifier, Image, Name};
+pub(crate) mod tests {
+    use clap::{Args as _, FromArgMatches as _};
+
+    use super::{Assignment, FormError, Identifier, Image, Inputs, Name};
+
+    /// Inputs for the tests of this crate: an image, a namespace and what else is given.
+    pub(crate) fn inputs(arguments: &[&str]) -> Inputs {
+        let image = format!(
+            "--image=registry.example.com/orders@sha256:{}",
+            "0a".repeat(32)
+        );
+        let all = ["db-migrate", &image, "--namespace=orders"];
+        let command = Inputs::augment_args(clap::Command::new("db-migrate"));
+        let matches = command.get_matches_from(all.iter().chain(arguments));
+        Inputs::from_arg_matches(&matches).unwrap()
+    }
 
     #[test]
     fn an_image_has_a_digest() {

@@ -74,7 +74,12 @@ mod tests {
             target: "head",
         };
         let planned = plan(&question, &observed(), "now");
-        assert_snapshot!(planned.to_text(), @"");
+        assert_snapshot!(planned.to_text(), @r#"
+    Plan for orders: orders-db/orders: 2 to run
+      > run 0005 (revision): No key twice.
+      > run 0006 (revision): A note.
+    Plan digest: sha256:72ab01748ede66e4a3974b6ae8672dc4cfd14808d42dc95c1173b1eb5d94efdb
+    "#);
         let mut other = observed();
         other.pending[1].sha256 = Some(Digest::of("DROP TABLE orders").to_string());
         let other = plan(&question, &other, "later");

@@ -36,11 +36,6 @@ fn looked(outcome: Outcome, observed: &Observed, plan: &Plan) -> Report {
         .map(|pending| pending.revision.as_str())
         .collect();
     let before = revision(&observed.before);
-    let mut markdown = plan.to_markdown();
-    let _ = writeln!(markdown, "\nThe database is at `{before}`.");
-    for pending in &observed.pending {
-        markdown.push_str(&statements(pending));
-    }
     Report::new(outcome)
         .output("plan-digest", plan.digest().as_str())
         .output("revision-before", &before)
@@ -51,9 +46,19 @@ fn looked(outcome: Outcome, observed: &Observed, plan: &Plan) -> Report {
             observed.pending.iter().map(json_of).collect::<Vec<_>>(),
         )
         .field("plan", plan)
-        .markdown(markdown)
+        .markdown(plan_markdown(observed, plan))
         .line(format!("the database is at {before}"))
         .line(plan.to_text())
+}
+
+fn plan_markdown(observed: &Observed, plan: &Plan) -> String {
+    let mut markdown = plan.to_markdown();
+    let before = revision(&observed.before);
+    let _ = writeln!(markdown, "\nThe database is at `{before}`.");
+    for pending in &observed.pending {
+        markdown.push_str(&statements(pending));
+    }
+    markdown
 }
 
 fn json_of(pending: &Pending) -> Value {
@@ -130,4 +135,58 @@ pub(crate) fn load(path: &Path, file: &Path) -> Result<Plan, MigrateError> {
         file: file.into(),
         source,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+    use plan::Digest;
+
+    use super::plan_markdown;
+    use crate::job::Pending;
+    use crate::observe::Observed;
+    use crate::plan::{Question, plan};
+
+    #[test]
+    fn a_plan_shows_the_statements() {
+        let pending = |revision: &str, sql: Option<&str>| Pending {
+            revision: revision.into(),
+            message: "Less <b>.".into(),
+            sql: sql.map(String::from),
+            sha256: sql.map(|sql| Digest::of(sql).to_string()),
+        };
+        let observed = Observed {
+            before: Vec::new(),
+            pending: vec![pending("0001", Some("SELECT '```'")), pending("0002", None)],
+        };
+        let question = Question {
+            namespace: "orders",
+            database: "secret orders, key DATABASE_URL",
+            image: &Digest::of("image"),
+            target: "head",
+        };
+        let markdown = plan_markdown(&observed, &plan(&question, &observed, "now"));
+        assert_snapshot!(markdown, @r#"
+    ### Plan for `orders: secret orders, key DATABASE_URL`: 2 to run
+
+    | | target | kind | why |
+    |---|---|---|---|
+    | > run | 0001 | revision | Less &lt;b>. |
+    | > run | 0002 | revision | Less &lt;b>. |
+
+    Plan digest: `sha256:c9abd58a6a6e20aff01c35e02d0b9c202fe1850116ca80c660e3c59931e6ddeb`
+
+    The database is at `base`.
+
+    <details><summary>0001 Less &lt;b>.</summary>
+
+    ```sql
+    SELECT '''''
+    ```
+
+    </details>
+
+    0002 Less &lt;b>.: its statements are known only when it runs
+    "#);
+    }
 }

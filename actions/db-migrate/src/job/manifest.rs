@@ -125,3 +125,214 @@ impl Pod<'_> {
         env
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use insta::assert_snapshot;
+
+    use super::{Operation, Order, Pod};
+    use crate::database::Database;
+    use crate::inputs::tests::inputs;
+    use crate::job::PROGRAM;
+
+    fn job(arguments: &[&str], operation: Operation) -> serde_json::Value {
+        let inputs = inputs(arguments);
+        let database = Database::of(&inputs).unwrap();
+        let pod = Pod {
+            inputs: &inputs,
+            database: &database,
+        };
+        let order = Order {
+            operation,
+            target: "head",
+            config: "alembic.ini",
+            wait: 120,
+            expected: &["0004".to_owned()],
+        };
+        let mut job = pod.job(&order, 900, &BTreeMap::from([("run", "1".to_owned())]));
+        let program = &mut job["spec"]["template"]["spec"]["containers"][0]["command"][2];
+        assert_eq!(program, PROGRAM);
+        *program = "PROGRAM".into();
+        job.sort_all_objects();
+        job
+    }
+
+    #[test]
+    fn a_job_is_confined_and_runs_once() {
+        let job = job(&["--database-secret=orders"], Operation::Apply);
+        assert_snapshot!(serde_json::to_string_pretty(&job).unwrap(), @r#"
+    {
+      "apiVersion": "batch/v1",
+      "kind": "Job",
+      "metadata": {
+        "annotations": {
+          "run": "1"
+        },
+        "labels": {
+          "app.kubernetes.io/component": "migration",
+          "app.kubernetes.io/managed-by": "fastapi-eks-actions",
+          "app.kubernetes.io/name": "db-migrate"
+        }
+      },
+      "spec": {
+        "activeDeadlineSeconds": 900,
+        "backoffLimit": 0,
+        "template": {
+          "metadata": {
+            "labels": {
+              "app.kubernetes.io/component": "migration",
+              "app.kubernetes.io/managed-by": "fastapi-eks-actions",
+              "app.kubernetes.io/name": "db-migrate"
+            }
+          },
+          "spec": {
+            "automountServiceAccountToken": false,
+            "containers": [
+              {
+                "args": [
+                  "{\"operation\":\"apply\",\"target\":\"head\",\"config\":\"alembic.ini\",\"wait\":120,\"expected\":[\"0004\"]}"
+                ],
+                "command": [
+                  "python",
+                  "-c",
+                  "PROGRAM"
+                ],
+                "env": [
+                  {
+                    "name": "PYTHONUNBUFFERED",
+                    "value": "1"
+                  },
+                  {
+                    "name": "PYTHONDONTWRITEBYTECODE",
+                    "value": "1"
+                  },
+                  {
+                    "name": "HOME",
+                    "value": "/tmp"
+                  },
+                  {
+                    "name": "DATABASE_URL",
+                    "valueFrom": {
+                      "secretKeyRef": {
+                        "key": "DATABASE_URL",
+                        "name": "orders"
+                      }
+                    }
+                  }
+                ],
+                "image": "registry.example.com/orders@sha256:0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a",
+                "name": "alembic",
+                "resources": {
+                  "limits": {
+                    "memory": "512Mi"
+                  },
+                  "requests": {
+                    "cpu": "100m",
+                    "memory": "128Mi"
+                  }
+                },
+                "securityContext": {
+                  "allowPrivilegeEscalation": false,
+                  "capabilities": {
+                    "drop": [
+                      "ALL"
+                    ]
+                  },
+                  "readOnlyRootFilesystem": true
+                },
+                "volumeMounts": [
+                  {
+                    "mountPath": "/tmp",
+                    "name": "tmp"
+                  }
+                ]
+              }
+            ],
+            "enableServiceLinks": false,
+            "restartPolicy": "Never",
+            "securityContext": {
+              "runAsNonRoot": true,
+              "seccompProfile": {
+                "type": "RuntimeDefault"
+              }
+            },
+            "volumes": [
+              {
+                "emptyDir": {},
+                "name": "tmp"
+              }
+            ]
+          }
+        },
+        "ttlSecondsAfterFinished": 3600
+      }
+    }
+    "#);
+    }
+
+    #[test]
+    fn an_operators_database_is_addressed_by_its_convention() {
+        let job = job(
+            &[
+                "--postgresql=orders-db",
+                "--database=orders",
+                "--role=orders_owner",
+                "--env=DATABASE_SSL=verify-full",
+                "--env=PRICE=5$",
+                "--service-account=migrations",
+            ],
+            Operation::Observe,
+        );
+        let spec = &job["spec"]["template"]["spec"];
+        assert_eq!(spec["serviceAccountName"], "migrations");
+        let env = serde_json::to_string_pretty(&spec["containers"][0]["env"]).unwrap();
+        assert_snapshot!(env, @r#"
+    [
+      {
+        "name": "PYTHONUNBUFFERED",
+        "value": "1"
+      },
+      {
+        "name": "PYTHONDONTWRITEBYTECODE",
+        "value": "1"
+      },
+      {
+        "name": "HOME",
+        "value": "/tmp"
+      },
+      {
+        "name": "DATABASE_USER",
+        "valueFrom": {
+          "secretKeyRef": {
+            "key": "username",
+            "name": "orders-owner.orders-db.credentials.postgresql.acid.zalan.do"
+          }
+        }
+      },
+      {
+        "name": "DATABASE_PASSWORD",
+        "valueFrom": {
+          "secretKeyRef": {
+            "key": "password",
+            "name": "orders-owner.orders-db.credentials.postgresql.acid.zalan.do"
+          }
+        }
+      },
+      {
+        "name": "DATABASE_URL",
+        "value": "postgresql+asyncpg://$(DATABASE_USER):$(DATABASE_PASSWORD)@orders-db:5432/orders"
+      },
+      {
+        "name": "DATABASE_SSL",
+        "value": "verify-full"
+      },
+      {
+        "name": "PRICE",
+        "value": "5$"
+      }
+    ]
+    "#);
+    }
+}
