@@ -1,6 +1,7 @@
 //! Runs the steps: in order, from where the user says, with progress, and with a report at the end.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::mpsc;
 use std::thread;
@@ -72,6 +73,12 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         select(&names, arguments)?
     };
     let warm = cx.cache.join("tools").exists();
+    // The report tells of these steps what this run finds, not what an earlier one found.
+    cx.update(|state| {
+        state
+            .steps
+            .retain(|name, _| !chosen.contains(&name.as_str()));
+    })?;
     let started = Instant::now();
     let mut failed = None;
     for (number, step) in all
@@ -91,6 +98,10 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             started.elapsed(),
             failed.as_ref().map(|(name, _)| *name),
         )?;
+    }
+    if failed.is_none() && chosen.contains(&"teardown") {
+        // What was up is gone: facts about addresses and images would mislead the next run.
+        cx.update(|state| state.steps.clear())?;
     }
     match failed {
         None => Ok(ExitCode::SUCCESS),
@@ -143,7 +154,7 @@ fn run_step(cx: &Context, step: &Step, number: usize, count: usize, warm: bool) 
     cx.enter(step.name);
     let _ = fs_err::remove_file(cx.log_file());
     let started = Instant::now();
-    let heartbeat = Heartbeat::start(step.name, expected);
+    let heartbeat = Heartbeat::start(step.name, expected, cx.log_file());
     let result = (step.run)(cx);
     drop(heartbeat);
     let seconds = started.elapsed().as_secs_f64();
@@ -166,15 +177,7 @@ fn run_step(cx: &Context, step: &Step, number: usize, count: usize, warm: bool) 
         "    {seconds:6.1}s  {mark}: {}",
         done.real.lines().next().unwrap_or_default()
     );
-    cx.update(|state| {
-        if step.name == "teardown" && done.ok {
-            // What was up is gone: facts about addresses and images would mislead the next run.
-            state
-                .steps
-                .retain(|name, _| matches!(name.as_str(), "doctor" | "tools"));
-        }
-        state.steps.insert(step.name.into(), done);
-    })?;
+    cx.update(|state| _ = state.steps.insert(step.name.into(), done))?;
     result.map(|_| ())
 }
 
@@ -185,16 +188,18 @@ struct Heartbeat {
 }
 
 impl Heartbeat {
-    fn start(name: &'static str, expected: Duration) -> Self {
+    fn start(name: &'static str, expected: Duration, log: PathBuf) -> Self {
         let (stop, stopped) = mpsc::channel();
         let started = Instant::now();
         let thread = thread::spawn(move || {
             while stopped.recv_timeout(HEARTBEAT) == Err(mpsc::RecvTimeoutError::Timeout) {
                 let elapsed = started.elapsed();
+                let log = fs_err::read_to_string(&log).unwrap_or_default();
                 eprintln!(
-                    "    {:6.1}s  {name} goes on (about {})",
+                    "    {:6.1}s  {name} goes on (about {}): {}",
                     elapsed.as_secs_f32(),
-                    minutes(expected)
+                    minutes(expected),
+                    last_line(&log)
                 );
             }
         });
@@ -212,6 +217,16 @@ impl Drop for Heartbeat {
             let _ = thread.join();
         }
     }
+}
+
+/// Gives the last line that says something, cut to what fits beside the rest.
+fn last_line(text: &str) -> String {
+    let line = text
+        .lines()
+        .rev()
+        .map(str::trim)
+        .find(|line| line.contains(char::is_alphabetic));
+    line.unwrap_or_default().chars().take(90).collect()
 }
 
 fn explain(cx: &Context, name: &str, error: &anyhow::Error) {
@@ -274,6 +289,16 @@ mod tests {
             "{error}"
         );
         assert!(chosen(&["--from", "cluster", "--only", "tools"]).is_err());
+    }
+
+    #[test]
+    fn the_last_line_that_says_something_is_told() {
+        assert_eq!(
+            last_line("a\n  Compiling hurl v8\n\n}\n"),
+            "Compiling hurl v8"
+        );
+        assert_eq!(last_line(&"é".repeat(200)).chars().count(), 90);
+        assert_eq!(last_line(""), "");
     }
 
     #[test]
