@@ -316,8 +316,9 @@ impl Network {
             "the NAT gateways that are available are in {:?}",
             self.nat_gateways
         );
+        let s3 = format!("com.amazonaws.{}.s3", localstack::REGION);
         ensure!(
-            self.endpoints.iter().any(|name| name.ends_with(".s3")),
+            self.endpoints.contains(&s3),
             "S3 has no endpoint: {:?}",
             self.endpoints
         );
