@@ -28,6 +28,7 @@ mod release;
 mod report;
 mod run;
 mod runner;
+mod services;
 mod state;
 mod step;
 mod steps;
@@ -55,11 +56,15 @@ enum Command {
     Run(run::Arguments),
     /// Assemble the actions' images and push them to the run's own registry
     Images,
+    /// What the integration tests call
+    #[command(subcommand)]
+    Services(services::Arguments),
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(arguments) => run::run(&arguments),
+        Command::Services(arguments) => services::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Images => Context::open(None).and_then(|cx| {
             cx.enter("images");
             let outcome = (steps::images::step().run)(&cx)?;

@@ -26,6 +26,9 @@ pub fn write(cx: &Context, order: &[&str], took: Duration, failed: Option<&str>)
     )?;
     println!("\n{}", table(&state, order));
     println!("report: {}", cx.folder.join("report.md").display());
+    let failures = steps(&state, order).filter(|(_, done)| !done.ok).count();
+    let count = steps(&state, order).count();
+    println!("e2e: {} passed, {failures} failed", count - failures);
     Ok(())
 }
 

@@ -23,7 +23,14 @@ pub(crate) fn run() -> Result<()> {
     let set = format!("UV_PROJECT_ENVIRONMENT={environment}");
     for call in [
         &["ruff", "check", ".", "../app-variants", MIGRATION][..],
-        &["ruff", "format", "--check", ".", "../app-variants", MIGRATION],
+        &[
+            "ruff",
+            "format",
+            "--check",
+            ".",
+            "../app-variants",
+            MIGRATION,
+        ],
         &["pytest", "--quiet", "-p", "no:cacheprovider"],
         &["pytest", "--quiet", "-p", "no:cacheprovider", MIGRATION],
     ] {

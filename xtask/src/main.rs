@@ -17,6 +17,7 @@ mod e2e;
 mod images;
 mod new_action;
 mod programs;
+mod services;
 mod shell;
 mod test;
 mod tidy;

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
@@ -36,6 +36,23 @@ pub(crate) fn output(program: &str, arguments: &[impl AsRef<OsStr>]) -> Result<S
             call(program, arguments),
             output.status,
             tail.trim_end()
+        );
+    }
+    String::from_utf8(output.stdout)
+        .with_context(|| format!("`{program}` wrote something else than text"))
+}
+
+/// Runs a program whose progress goes to the terminal, and gives its standard output.
+pub(crate) fn stdout(program: &str, arguments: &[impl AsRef<OsStr>]) -> Result<String> {
+    let output = command(program, arguments)
+        .stderr(Stdio::inherit())
+        .output()
+        .with_context(|| format!("start `{program}`"))?;
+    if !output.status.success() {
+        bail!(
+            "`{}` ended with {}",
+            call(program, arguments),
+            output.status
         );
     }
     String::from_utf8(output.stdout)

@@ -50,6 +50,11 @@ pub fn python(cx: &Context) -> Result<PathBuf> {
     Ok(python.into())
 }
 
+/// Says whether a LocalStack of this checkout runs.
+pub fn answers(cx: &Context) -> bool {
+    programs::runs(cx, NAME) && health().is_ok()
+}
+
 /// Ends LocalStack, and with it everything that was made in it.
 pub fn stop(cx: &Context) -> Result<()> {
     programs::stop(cx, NAME)?;
