@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Instant;
 
 use action_kit::{Outcome, Report};
-use cluster::{Cause, ClusterError, Lease, Tracked};
+use cluster::{Cause, ClusterError, Lease, Tracked, Workload};
 
 use crate::error::DeployError;
 use crate::helm::Wanted;
@@ -66,7 +66,7 @@ async fn alone(
     if plan.is_empty() {
         return unchanged(session, &observed, good, lease).await;
     }
-    if observed.revisions.is_empty() {
+    if observed.revisions.is_empty() && session.inputs.wait {
         remember_good(lease, 0).await?;
     }
     if !observed.crds.is_empty() {
@@ -87,10 +87,18 @@ async fn alone(
     let rendered = match upgraded {
         Ok(rendered) => rendered,
         Err(DeployError::Helm { message, .. }) => {
+            show_hooks(session, &observed).await;
+            // Without a new revision Helm gave up before it touched anything.
+            let touched = session.helm.history().await?.last() != observed.revisions.last();
+            let afterwards = if touched {
+                go_back(session, good, lease).await
+            } else {
+                "nothing was changed".into()
+            };
             return Err(DeployError::Apply {
                 release: session.inputs.release.to_string(),
                 message,
-                afterwards: go_back(session, good, lease).await,
+                afterwards,
             });
         }
         Err(error) => return Err(error),
@@ -241,6 +249,26 @@ fn show_logs(session: &Session, cause: &ClusterError) {
             .group(&format!("last lines of {pod}"));
         for line in last_lines {
             session.context.console.line(line);
+        }
+    }
+}
+
+/// Shows what hooks that failed wrote: Helm says only that they did.
+async fn show_hooks(session: &Session, observed: &Observed) {
+    let namespace = session.namespace.as_str();
+    let hooks = observed.hooks.values();
+    for hook in hooks.filter_map(|object| Workload::of_manifest(object, namespace)) {
+        let Ok(seen) = session.cluster().observe(&hook).await else {
+            continue;
+        };
+        for ((pod, _), lines) in seen.logs {
+            let _group = session
+                .context
+                .console
+                .group(&format!("last lines of {pod}"));
+            for line in lines {
+                session.context.console.line(line);
+            }
         }
     }
 }

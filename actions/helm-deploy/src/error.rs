@@ -236,6 +236,8 @@ fn helm_hints(message: &str) -> Vec<String> {
         || message.contains("updates to statefulset spec")
     {
         "this field cannot be changed on a living object: delete the object first, when it can be missed"
+    } else if message.contains("is invalid: ") {
+        "correct the value from which the chart makes the field that the message names"
     } else {
         return Vec::new();
     };

@@ -301,19 +301,18 @@ impl Helm {
     /// Reads a revision: its objects, hooks and values.
     pub(crate) async fn get(&self, revision: u32) -> Result<Rendered, DeployError> {
         let number = revision.to_string();
-        let ask = async |what: &'static str, more: &[&str]| {
-            let arguments = [&["get", what, &self.release, "--revision", &number], more].concat();
-            let answer = self.run(&arguments).await;
-            answer.map_err(|error| ended(error, &format!("read revision {number}")))
-        };
-        Ok(Rendered {
-            manifest: ask("manifest", &[]).await?,
-            config: parse("the values", &ask("values", &["--output", "json"]).await?)?,
-            hooks: vec![Hook {
-                manifest: ask("hooks", &[]).await?,
-            }],
-            version: revision,
-        })
+        let answer = self
+            .run(&[
+                "status",
+                &self.release,
+                "--revision",
+                &number,
+                "--output",
+                "json",
+            ])
+            .await;
+        let answer = answer.map_err(|error| ended(error, &format!("read revision {number}")))?;
+        parse("a revision", &answer)
     }
 
     async fn run(&self, arguments: &[&str]) -> Result<String, CommandError> {
@@ -400,7 +399,11 @@ fn plain(tail: &str) -> String {
     let lines: Vec<&str> = tail
         .lines()
         .filter(|line| !line.starts_with("level=") && !line.trim().is_empty())
-        .map(|line| line.trim_start_matches("Error: ").trim())
+        .map(|line| {
+            let line = line.trim_start_matches("Error: ").trim();
+            line.trim_start_matches("UPGRADE FAILED: ")
+                .trim_start_matches("INSTALLATION FAILED: ")
+        })
         .collect();
     lines.join(" ")
 }

@@ -17,15 +17,14 @@ pub(crate) async fn observe(
     wanted: &Wanted,
     namespace: &str,
 ) -> Result<Observed, DeployError> {
-    let namespace_exists = cluster.has_namespace(namespace).await?;
-    let definitions = parse_manifests(&helm.crds(wanted).await?, "the chart's CRDs")?;
-    let crds = missing_crds(cluster, &definitions).await?;
-    let mut observed = Observed {
-        namespace_exists,
-        crds,
-        ..Observed::default()
-    };
-    release(helm, &mut observed).await?;
+    let mut observed = Observed::default();
+    let (namespace_exists, definitions, ()) = tokio::try_join!(
+        async { Ok(cluster.has_namespace(namespace).await?) },
+        definitions(helm, wanted),
+        release(helm, &mut observed)
+    )?;
+    observed.namespace_exists = namespace_exists;
+    observed.crds = missing_crds(cluster, &definitions).await?;
     let how = if !observed.crds.is_empty() {
         Rendering::Unchecked
     } else if observed.is_busy() {

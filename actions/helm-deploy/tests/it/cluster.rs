@@ -240,6 +240,93 @@ fn what_somebody_deleted_is_made_again() {
     let _ = kubectl(&["--namespace", "drift", "get", "service", "orders"]);
 }
 
+#[test]
+fn what_the_api_server_refuses_half_way_is_undone() {
+    assert_eq!(in_namespace("undone", "apply").run().code, 0);
+    // Helm's dry run does not send the objects, so this shows only when they are applied.
+    let failed = in_namespace("undone", "apply")
+        .input(
+            "set",
+            "ingress.kind=Ingress\ningress.host=new.example.com\nresources.requests.memory=900Gi",
+        )
+        .run();
+    assert_eq!(failed.code, 1);
+    assert_eq!(failed.outputs["failure-reason"], "remote-failed");
+    assert!(
+        failed.log.contains("must be less than or equal to memory limit of 256Mi; rolled back to revision 1 (now revision 3)"),
+        "{}",
+        failed.log
+    );
+    let host = kubectl(&[
+        "--namespace",
+        "undone",
+        "get",
+        "ingress",
+        "orders",
+        "--output",
+        "jsonpath={.spec.rules[0].host}",
+    ]);
+    assert_eq!(host, "orders.example.com");
+}
+
+#[test]
+fn a_kind_that_the_cluster_does_not_know_is_named_before_anything_is_done() {
+    let failed = in_namespace("unknown", "apply")
+        .input("set", "ingress.host=orders.example.com")
+        .run();
+    assert_eq!(failed.code, 1);
+    assert_snapshot!(without_server(&failed), @r#"
+    exit status: 1
+    ::error::render the release: unable to build kubernetes objects from release manifest: resource mapping not found for name: "orders" namespace: "" from "": no matches for kind "IngressRoute" in version "traefik.io/v1alpha1" ensure CRDs are installed first
+
+    hint: install the operator or the CRDs that define this kind first
+    "#);
+    assert!(!kubectl(&["get", "namespaces", "--output", "name"]).contains("namespace/unknown"));
+}
+
+#[test]
+fn there_must_be_something_to_go_back_to() {
+    let none = in_namespace("nothing", "rollback").run();
+    assert_snapshot!(without_server(&none), @r#"
+    exit status: 2
+    ::error::go back in `nothing/orders`: release `orders` does not exist
+
+    hint: `helm list` and `helm history` show what is there
+    "#);
+    assert_eq!(in_namespace("nothing", "apply").run().code, 0);
+    let none = in_namespace("nothing", "rollback").run();
+    assert_snapshot!(without_server(&none), @r#"
+    exit status: 2
+    ::error::go back in `nothing/orders`: an earlier good revision does not exist
+
+    hint: `helm list` and `helm history` show what is there
+    "#);
+    let none = in_namespace("nothing", "rollback")
+        .input("revision", "7")
+        .run();
+    assert_snapshot!(without_server(&none), @r#"
+    exit status: 2
+    ::error::go back in `nothing/orders`: revision 7 does not exist
+
+    hint: `helm list` and `helm history` show what is there
+    "#);
+}
+
+#[test]
+fn a_namespace_is_made_only_when_that_is_wanted() {
+    let refused = in_namespace("absent", "apply")
+        .input("create-namespace", "false")
+        .run();
+    assert_eq!(refused.code, 2);
+    assert!(
+        refused
+            .log
+            .contains("namespace `absent` does not exist, and `create-namespace` is false"),
+        "{}",
+        refused.log
+    );
+}
+
 /// Makes the newest revision look as a killed `helm upgrade` leaves it.
 fn leave_pending(namespace: &str, revision: u32, status: &str) {
     let name = format!("sh.helm.release.v1.orders.v{revision}");

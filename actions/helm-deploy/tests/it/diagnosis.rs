@@ -156,7 +156,7 @@ fn a_program_that_is_not_in_the_image() {
     let message = "failed to create containerd task: runc create failed: exec: \"uvicorn\": executable file not found in $PATH: unknown";
     let end = json!({"terminated": {"exitCode": 128, "reason": "StartError", "message": message}});
     assert_snapshot!(told(&of(vec![container(&end, &json!({}), 0)], vec![])), @r#"
-    [cannot-start, 4 s] container `app` of pod `orders-7d4b9-x2x4z` on node `worker-2` cannot be started: failed to create containerd task: runc create failed: exec: "uvicorn": executable file not found in $PATH
+    [cannot-start, 4 s] container `app` of pod `orders-7d4b9-x2x4z` on node `worker-2` cannot be started: exec: "uvicorn": executable file not found in $PATH
     hint: check `command` and `args`: the program must exist in the image, be executable, and fit the node's architecture
     "#);
 }

@@ -302,6 +302,10 @@ fn probe(
 /// Leaves the wrappings of nested errors away.
 fn last_part(message: &str) -> &str {
     let message = message.trim();
+    // The container runtime's wrappings around the one thing that it could not run.
+    let message = message
+        .find("exec: \"")
+        .map_or(message, |start| &message[start..]);
     message
         .rsplit_once("rpc error: ")
         .map_or(message, |(_, rest)| rest)
