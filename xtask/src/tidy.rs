@@ -188,7 +188,7 @@ fn files() -> Result<Vec<String>> {
                 findings.push(format!("{name}: no newline at the end"));
             }
         }
-        if text.contains("\u{2028}") || text.contains("<<<<<<< ") {
+        if text.contains("\u{2028}") || text.contains(&"<".repeat(7)) {
             findings.push(format!(
                 "{name}: left over from a merge, or a stray separator"
             ));

@@ -1,3 +1,5 @@
+//! Plans on literal changes: text, Markdown, digest.
+
 use insta::assert_snapshot;
 
 use crate::{Change, Digest, Operation, Plan, PlanError};
