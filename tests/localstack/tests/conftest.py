@@ -13,6 +13,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.config import Config
 
 from stacks import Stacks
 
@@ -66,7 +67,8 @@ def wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> N
 def aws(endpoint: str) -> Callable[[str], Any]:
     """Give clients of services."""
     session = boto3.Session("test", "test", region_name="eu-west-1")
-    return lambda service: session.client(service, endpoint_url=endpoint)
+    once = Config(retries={"total_max_attempts": 1})
+    return lambda service: session.client(service, endpoint_url=endpoint, config=once)
 
 
 @pytest.fixture(scope="session")

@@ -52,13 +52,24 @@ class Logged(StrictProvider):
 PROVIDERS["AWS::EC2::EIP"] = resources.addresses.Address
 
 
-def types(name: str) -> set[str]:
+def read(name: str) -> dict[str, Any]:
     class Loader(yaml.SafeLoader):
         """Reads templates: what a tag stands for is of no interest here."""
 
     Loader.add_multi_constructor("!", lambda *_: None)
-    document = yaml.load(template(name), Loader)  # noqa: S506
-    return {resource["Type"] for resource in document["Resources"].values()}
+    return yaml.load(template(name), Loader)  # noqa: S506
+
+
+def types(name: str) -> set[str]:
+    return {resource["Type"] for resource in read(name)["Resources"].values()}
+
+
+def test_the_outputs_of_the_network_are_the_parameters_of_the_cluster() -> None:
+    wanted = {
+        name for name, facts in read("cluster")["Parameters"].items() if "Default" not in facts
+    }
+    assert wanted - {"Project", "Environment"} == {"ApplicationSubnetIds"}
+    assert "ApplicationSubnetIds" in read("network")["Outputs"]
 
 
 def test_every_type_of_the_stacks_has_a_provider_and_no_other_has() -> None:
