@@ -140,7 +140,7 @@ impl Failure for SmokeError {
                 "something answers, but not there: set `wait-ready` to the path that tells readiness, or `none`"
             }
             Self::NotReady { .. } => {
-                "look at the release's pods and its ingress, or raise `timeout-seconds`"
+                "look at the release's pods and its ingress, at `connect-to` and `cacert`, or raise `timeout-seconds`"
             }
             Self::TimedOut { .. } => {
                 "raise `timeout-seconds`, or look for a request that never ends: each has 30 s unless its `[Options]` say `max-time`"

@@ -19,10 +19,16 @@ pub(crate) struct Source {
     pub(crate) text: String,
     /// What it says.
     pub(crate) parsed: HurlFile,
+    /// What `{{base_url}}` stands for.
+    pub(crate) base_url: String,
 }
 
 /// Finds and parses the files, each once, in the order of the patterns.
-pub(crate) fn find(patterns: &[String], workspace: &Path) -> Result<Vec<Source>, SmokeError> {
+pub(crate) fn find(
+    patterns: &[String],
+    workspace: &Path,
+    base_url: &str,
+) -> Result<Vec<Source>, SmokeError> {
     let mut paths: Vec<PathBuf> = Vec::new();
     for pattern in patterns {
         let mut found = matches(pattern, workspace)?;
@@ -34,7 +40,10 @@ pub(crate) fn find(patterns: &[String], workspace: &Path) -> Result<Vec<Source>,
         found.retain(|path| !paths.contains(path));
         paths.append(&mut found);
     }
-    paths.iter().map(|path| parse(path, workspace)).collect()
+    paths
+        .iter()
+        .map(|path| parse(path, workspace, base_url))
+        .collect()
 }
 
 fn matches(pattern: &str, workspace: &Path) -> Result<Vec<PathBuf>, SmokeError> {
@@ -50,7 +59,7 @@ fn matches(pattern: &str, workspace: &Path) -> Result<Vec<PathBuf>, SmokeError> 
         .collect())
 }
 
-fn parse(path: &Path, workspace: &Path) -> Result<Source, SmokeError> {
+fn parse(path: &Path, workspace: &Path, base_url: &str) -> Result<Source, SmokeError> {
     let name = path
         .strip_prefix(workspace)
         .unwrap_or(path)
@@ -79,6 +88,7 @@ fn parse(path: &Path, workspace: &Path) -> Result<Source, SmokeError> {
         folder,
         text,
         parsed,
+        base_url: base_url.into(),
     })
 }
 

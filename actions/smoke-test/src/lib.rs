@@ -43,7 +43,8 @@ pub const METADATA: Metadata = Metadata {
 /// Waits for the release, runs the files one after the other and reports on each request.
 pub async fn run(inputs: Inputs, context: Context) -> Result<Report, Failed> {
     let deadline = Instant::now() + inputs.timeout();
-    let files = files::find(&inputs.files, &context.environment.workspace())?;
+    let base_url = inputs.base_url.to_string();
+    let files = files::find(&inputs.files, &context.environment.workspace(), &base_url)?;
     let session = Session::new(&inputs, &context, deadline)?;
     ready::wait(&inputs, &session).await?;
 

@@ -57,6 +57,7 @@ fn question(url: &str) -> Result<Source, SmokeError> {
             folder: PathBuf::new(),
             text,
             parsed,
+            base_url: String::new(),
         }),
         Err(_) => Err(SmokeError::Engine { file: name }),
     }

@@ -226,7 +226,8 @@ impl RequestResult {
             ),
             None => (
                 entry.request.method.to_string(),
-                without_query(&entry.request.url.to_string()).to_owned(),
+                without_query(&entry.request.url.to_string())
+                    .replace("{{base_url}}", &source.base_url),
             ),
         };
         Some(Self {

@@ -188,7 +188,7 @@ fn a_release_that_does_not_answer_is_waited_for_and_then_named() {
     waiting for http://127.0.0.1:1/readyz: Failed to connect to 127.0.0.1:1
     ::error::`http://127.0.0.1:1/readyz` did not answer 2xx within 1 s: Failed to connect to 127.0.0.1:1
 
-    hint: look at the release's pods and its ingress, or raise `timeout-seconds`
+    hint: look at the release's pods and its ingress, at `connect-to` and `cacert`, or raise `timeout-seconds`
     ----- outputs
     failure-reason=timed-out
     outcome=failed
@@ -198,7 +198,7 @@ fn a_release_that_does_not_answer_is_waited_for_and_then_named() {
 
     - `http://127.0.0.1:1/readyz` did not answer 2xx within 1 s: Failed to connect to 127.0.0.1:1
 
-    > hint: look at the release's pods and its ingress, or raise `timeout-seconds`
+    > hint: look at the release's pods and its ingress, at `connect-to` and `cacert`, or raise `timeout-seconds`
     "#);
 }
 
@@ -550,22 +550,33 @@ fn the_deadline_ends_a_request_that_never_does() {
 }
 
 #[test]
-fn html_is_read_with_xpath() {
-    // libxml2 and ICU are linked as archives: a wrong mix ends the process here.
-    let server = Server::start(|_, _| {
-        (
-            200,
-            "<html><head><title>Orders ü</title></head></html>".into(),
-        )
+fn html_is_read_with_xpath_in_any_encoding() {
+    // libxml2 and ICU are linked as archives, ICU without its tables: a wrong mix ends here.
+    let page = |declared: &str, u: &[u8]| {
+        let head = format!("<html><head><meta charset={declared}><title>Orders ");
+        [head.as_bytes(), u, b"</title></head></html>"].concat()
+    };
+    let utf_8 = page("utf-8", "ü".as_bytes());
+    let windows = page("windows-1252", b"\xfc");
+    let server = Server::of_bytes(move |asked, _| match asked.line.as_str() {
+        "GET /windows" => (200, windows.clone()),
+        _ => (200, utf_8.clone()),
     });
+    let check = |path: &str| {
+        format!(
+            "GET {{{{base_url}}}}/{path}\nHTTP 200\n[Asserts]\nxpath \"string(//title)\" == \"Orders ü\"\n"
+        )
+    };
     let step = step(&server)
         .input("wait-ready", "none")
-        .file(
-            "deploy/smoke/a.hurl",
-            "GET {{base_url}}/\nHTTP 200\n[Asserts]\nxpath \"string(//title)\" == \"Orders ü\"\n",
-        )
+        .file("deploy/smoke/a.hurl", check("windows") + &check("utf-8"))
         .run();
-    assert_eq!(step.code, 0, "{}", step.log);
+    assert_eq!(
+        (step.code, step.outputs["passed"].as_str()),
+        (0, "2"),
+        "{}",
+        step.log
+    );
 }
 
 #[test]

@@ -13,6 +13,8 @@ pub(crate) struct Asked {
     pub(crate) body: String,
 }
 
+type Answer = dyn Fn(&Asked, usize) -> (u16, Vec<u8>);
+
 /// A server that runs as long as the test's process.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
@@ -24,6 +26,16 @@ impl Server {
     /// many came before it.
     pub(crate) fn start(
         answer: impl Fn(&Asked, usize) -> (u16, String) + Send + Sync + 'static,
+    ) -> Self {
+        Self::of_bytes(move |asked, before| {
+            let (status, body) = answer(asked, before);
+            (status, body.into_bytes())
+        })
+    }
+
+    /// Starts a server whose bodies are, where they are no UTF-8, HTML in an old encoding.
+    pub(crate) fn of_bytes(
+        answer: impl Fn(&Asked, usize) -> (u16, Vec<u8>) + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("the port");
@@ -48,11 +60,7 @@ impl Server {
     }
 }
 
-fn serve(
-    stream: &TcpStream,
-    seen: &Mutex<Vec<Asked>>,
-    answer: &dyn Fn(&Asked, usize) -> (u16, String),
-) {
+fn serve(stream: &TcpStream, seen: &Mutex<Vec<Asked>>, answer: &Answer) {
     let mut reader = BufReader::new(stream);
     while let Some(asked) = read(&mut reader) {
         let before = {
@@ -61,12 +69,19 @@ fn serve(
             seen.len() - 1
         };
         let (status, body) = answer(&asked, before);
-        let text = format!(
-            "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        let content = match std::str::from_utf8(&body) {
+            Ok(_) => "application/json",
+            Err(_) => "text/html; charset=windows-1252",
+        };
+        let head = format!(
+            "HTTP/1.1 {status} X\r\ncontent-type: {content}\r\ncontent-length: {}\r\n\r\n",
             body.len()
         );
         let mut stream = stream;
-        if stream.write_all(text.as_bytes()).is_err() {
+        if stream
+            .write_all(&[head.into_bytes(), body].concat())
+            .is_err()
+        {
             return;
         }
     }
