@@ -66,42 +66,14 @@ async fn alone(
     if plan.is_empty() {
         return unchanged(session, &observed, good, lease).await;
     }
-    if observed.revisions.is_empty() && session.inputs.wait {
-        remember_good(lease, 0).await?;
-    }
-    if !observed.crds.is_empty() {
-        let definitions = definitions(&session.helm, wanted).await?;
-        let applied = session
-            .cluster()
-            .apply(&definitions, session.namespace.as_str())
-            .await?;
-        tracing::info!("{} custom resource definitions applied", applied.len());
-    }
-    if let Some(repair) = observed.repair() {
-        mend(session, repair).await?;
-    }
-    let upgraded = session
+    prepare(session, wanted, &observed, lease).await?;
+    let applied = session
         .helm
         .upgrade(wanted, left(session.timeout(), started))
         .await;
-    let rendered = match upgraded {
+    let rendered = match applied {
         Ok(rendered) => rendered,
-        Err(DeployError::Helm { message, .. }) => {
-            show_hooks(session, &observed).await;
-            // Without a new revision Helm gave up before it touched anything.
-            let touched = session.helm.history().await?.last() != observed.revisions.last();
-            let afterwards = if touched {
-                go_back(session, good, lease).await
-            } else {
-                "nothing was changed".into()
-            };
-            return Err(DeployError::Apply {
-                release: session.inputs.release.to_string(),
-                message,
-                afterwards,
-            });
-        }
-        Err(error) => return Err(error),
+        Err(error) => return Err(refused(session, error, &observed, good, lease).await),
     };
     let revision = rendered.version;
     tracing::info!(
@@ -131,6 +103,53 @@ async fn alone(
         session.namespace,
         started.elapsed().as_secs()
     )))
+}
+
+/// Makes the way free for Helm: CRDs, and what a run that was killed left behind.
+async fn prepare(
+    session: &Session,
+    wanted: &Wanted,
+    observed: &Observed,
+    lease: &mut Lease,
+) -> Result<(), DeployError> {
+    if observed.revisions.is_empty() && session.inputs.wait {
+        remember_good(lease, 0).await?;
+    }
+    if !observed.crds.is_empty() {
+        let definitions = definitions(&session.helm, wanted).await?;
+        let namespace = session.namespace.as_str();
+        let applied = session.cluster().apply(&definitions, namespace).await?;
+        tracing::info!("{} custom resource definitions applied", applied.len());
+    }
+    match observed.repair() {
+        Some(repair) => mend(session, repair).await,
+        None => Ok(()),
+    }
+}
+
+/// Ends an upgrade that Helm gave up: shows what hooks wrote, and goes back when something was
+/// applied.
+async fn refused(
+    session: &Session,
+    error: DeployError,
+    observed: &Observed,
+    good: Option<u32>,
+    lease: &mut Lease,
+) -> DeployError {
+    let DeployError::Helm { message, .. } = error else {
+        return error;
+    };
+    show_hooks(session, observed).await;
+    let afterwards = match session.helm.history().await {
+        // Without a new revision Helm gave up before it touched anything.
+        Ok(history) if history.last() == observed.revisions.last() => "nothing was changed".into(),
+        _ => go_back(session, good, lease).await,
+    };
+    DeployError::Apply {
+        release: session.inputs.release.to_string(),
+        message,
+        afterwards,
+    }
 }
 
 /// Gives the revision to go back to: the last one that became ready, as far as Helm still keeps
