@@ -10,7 +10,7 @@ use crate::context::{Context, Source};
 use crate::step::{Outcome, Step};
 
 /// Programs that the run calls, with Debian's packages.
-const PROGRAMS: [(&str, &str); 22] = [
+const PROGRAMS: [(&str, &str); 23] = [
     ("tinyproxy", "tinyproxy"),
     ("dockerd", "docker.io"),
     ("containerd", "containerd"),
@@ -28,6 +28,7 @@ const PROGRAMS: [(&str, &str); 22] = [
     ("curl", "curl"),
     ("docker-registry", "docker-registry"),
     ("gcc", "gcc"),
+    ("g++", "g++"),
     ("make", "make"),
     ("perl", "perl"),
     ("unzip", "unzip"),
@@ -36,12 +37,13 @@ const PROGRAMS: [(&str, &str); 22] = [
 ];
 
 /// Files that the run reads, with Debian's packages.
-const FILES: [(&str, &str); 6] = [
+const FILES: [(&str, &str); 7] = [
     ("/bin/busybox", "busybox-static"),
     ("/usr/include/stdio.h", "libc6-dev"),
     ("/usr/include/libxml2/libxml/parser.h", "libxml2-dev"),
     ("/usr/include/unicode/uversion.h", "libicu-dev"),
     ("/usr/include/lzma.h", "liblzma-dev"),
+    ("/usr/include/zlib.h", "zlib1g-dev"),
     ("/etc/ssl/certs/ca-certificates.crt", "ca-certificates"),
 ];
 
