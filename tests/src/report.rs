@@ -79,6 +79,9 @@ fn markdown(state: &State, order: &[&str], took: Duration, failed: Option<&str>)
             }
         }
     }
+    // The page's own title becomes a section of the report.
+    text.push_str("\n#");
+    text.push_str(include_str!("../FIDELITY.md"));
     text
 }
 

@@ -190,7 +190,7 @@ impl Runner {
                 folder.join("home").display()
             ))
             .arg(format!("--volume={}:{FILE_COMMANDS}", folder.display()));
-        for (variable, value) in self.variables(step) {
+        for (variable, value) in Self::variables(step) {
             // By name: the value goes through the environment, never through an argument.
             docker = docker.arg("--env").arg(&variable).env(variable, value);
         }
@@ -228,7 +228,9 @@ impl Runner {
         Ok((status.code().unwrap_or(-1), log))
     }
 
-    fn variables(&self, step: &ActionStep) -> BTreeMap<String, String> {
+    /// Gives the variables that a runner sets, canaries in place of a job's credentials, and the
+    /// step's own.
+    fn variables(step: &ActionStep) -> BTreeMap<String, String> {
         let mut variables: BTreeMap<String, String> = [
             ("CI", "true"),
             ("GITHUB_ACTIONS", "true"),
