@@ -48,6 +48,11 @@ impl Excluded {
         Self(lines.filter_map(Rule::parse).collect())
     }
 
+    /// Gives the rules that hold for every project.
+    pub(crate) fn always() -> Self {
+        Self::new("", &[])
+    }
+
     /// Says whether a path (from the project's folder, with `/`) stays out.
     pub(crate) fn excludes(&self, path: &str) -> bool {
         let segments: Vec<&str> = path.split('/').collect();

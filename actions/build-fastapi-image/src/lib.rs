@@ -47,7 +47,8 @@ pub const METADATA: Metadata = Metadata {
 /// Builds the image, and pushes or writes it.
 pub async fn run(inputs: Inputs, context: Context) -> Result<Report, Failed> {
     let access = inputs.access(&context)?;
-    for secret in access.secrets() {
+    let indexes = uv::index_passwords(&context.environment);
+    for secret in access.secrets().chain(&indexes) {
         context.console.hide(secret);
     }
     let registry = Registry::connect(access)?;

@@ -77,7 +77,8 @@ fn excluded(request: &Request) -> Result<Excluded, BuildError> {
     Ok(Excluded::new(&text, &request.exclude))
 }
 
-fn list(
+/// Lists a folder's files, but for the excluded ones.
+pub(crate) fn list(
     folder: &Path,
     below: &str,
     excluded: &Excluded,

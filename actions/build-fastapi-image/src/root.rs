@@ -72,6 +72,13 @@ impl Root {
             }
             .map_err(failed)?;
         }
+        // An empty file serves as well: nothing is read from it, and what is written is dropped
+        // with the folder.
+        let null = self.at("/dev/null");
+        if !null.exists() {
+            fs_err::create_dir_all(self.at("/dev")).map_err(failed)?;
+            fs_err::write(null, "").map_err(failed)?;
+        }
         Ok(())
     }
 
@@ -114,10 +121,10 @@ impl Root {
             .env("HOME", "/tmp"))
     }
 
-    /// Lets programs inside this root reach other machines, and find what many expect.
+    /// Lets programs inside this root reach other machines.
     pub(crate) fn connect(&self, certificates: &Path) -> Result<(), BuildError> {
         let doing = || BuildError::file("prepare the base image's file system");
-        for folder in ["/etc", "/dev", "/tmp"] {
+        for folder in ["/etc", "/tmp"] {
             fs_err::create_dir_all(self.at(folder)).map_err(doing())?;
         }
         let mut files = vec![
@@ -131,12 +138,6 @@ impl Root {
                 remove(&self.at(to)).map_err(doing())?;
                 fs_err::write(self.at(to), bytes).map_err(doing())?;
             }
-        }
-        // An empty file serves as well: nothing is read from it, and what is written is dropped
-        // with the folder.
-        let null = self.at("/dev/null");
-        if !null.exists() {
-            fs_err::write(null, "").map_err(doing())?;
         }
         Ok(())
     }

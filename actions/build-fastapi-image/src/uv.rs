@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use action_kit::{Command, CommandError, Environment, Finished};
+use action_kit::{Command, CommandError, Environment, Finished, Secret};
 use oci_image::Platform;
 
 use crate::error::BuildError;
+use crate::exclude::Excluded;
 use crate::inputs::Request;
 use crate::lock;
-use crate::observe::Observed;
+use crate::observe::{self, Observed};
 use crate::plan::Plan;
 use crate::root::{CERTIFICATES, Root};
 
@@ -91,9 +92,12 @@ impl<'a> Uv<'a> {
         let program = program(&request.environment)
             .ok_or_else(|| BuildError::NoInterpreter(observed.base.name.clone()))?;
         fs_err::copy(program, root.at("/tmp/uv")).map_err(doing())?;
-        let paths = observed.paths.iter().map(String::as_str);
-        for path in paths.chain(["uv.lock", "uv.toml"]) {
-            let from = request.folder.join(path);
+        // More than the image gets: wheels of the project's own, say.
+        let mut paths = Vec::new();
+        observe::list(&request.folder, "", &Excluded::always(), &mut paths).map_err(doing())?;
+        paths.push("uv.lock".into());
+        for path in paths {
+            let from = request.folder.join(&path);
             if !from.is_file() {
                 continue;
             }
@@ -238,6 +242,15 @@ fn settings(environment: &Environment) -> (Vec<(String, String)>, PathBuf) {
     (variables, certificates)
 }
 
+/// Gives the passwords of indexes, so that a log can leave them out.
+pub(crate) fn index_passwords(environment: &Environment) -> Vec<Secret> {
+    environment
+        .starting_with(INDEX_CREDENTIALS)
+        .filter(|(name, _)| name.ends_with("_PASSWORD"))
+        .map(|(_, value)| Secret::new(value))
+        .collect()
+}
+
 fn program(environment: &Environment) -> Option<PathBuf> {
     environment
         .get("PATH")?
@@ -261,7 +274,8 @@ fn refused(error: CommandError, plan: &Plan) -> BuildError {
         return BuildError::Install(error);
     };
     let detail = || {
-        let words: Vec<&str> = tail
+        let (_, cause) = tail.split_once("error: ").unwrap_or(("", tail));
+        let words: Vec<&str> = cause
             .split_whitespace()
             .filter(|word| !word.chars().all(|c| "×╰─▶├│".contains(c)))
             .collect();

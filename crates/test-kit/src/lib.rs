@@ -6,7 +6,9 @@
 )]
 
 mod apiserver;
+mod registry;
 mod step;
 
 pub use apiserver::{ApiServer, tool};
+pub use registry::{RegistryServer, free_address};
 pub use step::{Finished, Step};

@@ -1,1 +1,12 @@
-//! x
+//! The action, as a step of a workflow: with the real uv, real wheels, and a real registry.
+
+#![allow(
+    clippy::expect_used,
+    reason = "a test ends with the reason when its own preparation fails"
+)]
+
+mod base;
+mod builds;
+mod index;
+mod project;
+mod refusals;

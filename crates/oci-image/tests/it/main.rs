@@ -1,5 +1,10 @@
 //! The crate against its promises, and against `oci-spec` as an independent reader.
 
+#![allow(
+    clippy::expect_used,
+    reason = "a test ends with the reason when its own preparation fails"
+)]
+
 mod images;
 mod layers;
 

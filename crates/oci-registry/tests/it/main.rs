@@ -1,9 +1,13 @@
 //! The places, against a real registry (Debian's `docker-registry`) and real folders.
 
+#![allow(
+    clippy::expect_used,
+    reason = "a test ends with the reason when its own preparation fails"
+)]
+
 mod archives;
 mod layouts;
 mod registries;
-mod server;
 
 use oci_image::{Draft, Entries, Image, Level, Platform};
 use oci_registry::Layout;

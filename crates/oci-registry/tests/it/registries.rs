@@ -11,9 +11,9 @@ use oci_registry::{
     Access, Blobs, Credentials, Layout, Reference, Registry, RegistryError, Source, reference,
 };
 use tempfile::TempDir;
+use test_kit::{RegistryServer as Server, free_address};
 
 use crate::image;
-use crate::server::{Server, free_address};
 
 fn access(address: SocketAddr) -> Access {
     Access::default().plain_http([address.to_string()])

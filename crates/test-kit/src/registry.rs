@@ -1,32 +1,46 @@
-//! Debian's `docker-registry`, on a free port of the loopback interface.
+//! A real registry: Debian's `docker-registry`, on a free port of the loopback interface.
 
+use std::fmt::Write as _;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use action_kit::Command;
 use tempfile::TempDir;
 
 /// A registry that ends with the test.
-pub(crate) struct Server {
-    pub(crate) address: SocketAddr,
+#[derive(Debug)]
+pub struct RegistryServer {
+    /// Where it listens, without HTTPS.
+    pub address: SocketAddr,
     process: Child,
     folder: TempDir,
 }
 
-impl Server {
+impl RegistryServer {
     /// Starts a registry that anybody may use.
-    pub(crate) fn start() -> Self {
+    ///
+    /// # Panics
+    /// When `docker-registry` is not installed, or does not start.
+    #[must_use]
+    pub fn start() -> Self {
         Self::with("")
     }
 
     /// Starts a registry that only `user` with the password `canary-password` may use.
-    pub(crate) fn start_protected() -> Self {
+    ///
+    /// # Panics
+    /// When `docker-registry` is not installed, or does not start.
+    #[must_use]
+    pub fn start_protected() -> Self {
         // The password's bcrypt, as `htpasswd -B` writes it.
         let users = "user:$2b$05$zg/Yjceww8gYbn29eP.5EOIMD8TzHi/ordoz2rrBRp6z33okcHjuO\n";
         Self::with(users)
     }
 
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the server is started with nothing in between"
+    )]
     fn with(users: &str) -> Self {
         let folder = TempDir::new().expect("a folder");
         let address = free_address();
@@ -37,17 +51,17 @@ impl Server {
         if !users.is_empty() {
             let file = folder.path().join("users");
             fs_err::write(&file, users).expect("the users");
-            config.push_str(&format!(
+            let _ = write!(
+                config,
                 "auth:\n  htpasswd:\n    realm: test\n    path: {}\n",
                 file.display()
-            ));
+            );
         }
         let file = folder.path().join("config.yml");
         fs_err::write(&file, config).expect("the configuration");
         let process = Command::new("docker-registry")
             .arg("serve")
             .arg(&file)
-            .to_std()
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -73,7 +87,8 @@ impl Server {
     }
 
     /// Lists the tags of a repository, as the registry's own files tell.
-    pub(crate) fn tags(&self, repository: &str) -> Vec<String> {
+    #[must_use]
+    pub fn tags(&self, repository: &str) -> Vec<String> {
         let folder = self.folder.path().join(format!(
             "data/docker/registry/v2/repositories/{repository}/_manifests/tags"
         ));
@@ -89,7 +104,7 @@ impl Server {
     }
 }
 
-impl Drop for Server {
+impl Drop for RegistryServer {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
@@ -97,7 +112,11 @@ impl Drop for Server {
 }
 
 /// Finds an address that nobody listens on.
-pub(crate) fn free_address() -> SocketAddr {
+///
+/// # Panics
+/// When the machine has no free port.
+#[must_use]
+pub fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0")
         .and_then(|listener| listener.local_addr())
         .expect("a free port")

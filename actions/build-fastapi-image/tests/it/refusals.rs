@@ -1,0 +1,294 @@
+//! What cannot be built, by name, and what the user reads.
+
+use oci_image::{Draft, Platform};
+use oci_registry::Layout;
+use tempfile::TempDir;
+use test_kit::{RegistryServer, Step};
+
+use crate::base::base;
+use crate::project::Project;
+
+/// Runs a step that must fail, and gives its exit status, reason and message.
+fn refused(project: &Project, step: Step) -> String {
+    let finished = step.run();
+    assert!(!project.layout().exists(), "something was written");
+    let reason = finished.outputs.get("failure-reason");
+    let message: Vec<&str> = finished
+        .log
+        .lines()
+        .filter(|line| line.starts_with("::error") || line.starts_with("hint:"))
+        .collect();
+    let text = format!(
+        "{} {}\n{}",
+        finished.code,
+        reason.map_or("", String::as_str),
+        message.join("\n")
+    );
+    without_digests(&text)
+        .replace(&base().version, "VERSION")
+        .replace(&project.index.url(), "INDEX")
+        .replace(&base().layout.path().display().to_string(), "BASE")
+        .replace(&project.workspace().display().to_string(), "WORKSPACE")
+}
+
+/// Replaces digests, which differ from machine to machine.
+fn without_digests(text: &str) -> String {
+    const DIGITS: usize = 64;
+    let mut parts = text.split("sha256:");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| {
+        let is_digest = part.len() >= DIGITS
+            && part
+                .bytes()
+                .take(DIGITS)
+                .all(|byte| byte.is_ascii_hexdigit());
+        if is_digest {
+            format!("{text}sha256:…{}", &part[DIGITS..])
+        } else {
+            format!("{text}sha256:{part}")
+        }
+    })
+}
+
+#[test]
+fn a_lock_file_that_does_not_match() {
+    let project = Project::new("shop");
+    project.wheel("httpx", "0.28.0", "py3-none-any");
+    project.depends(&["fastapi>=1.1", "httpx"]);
+    insta::assert_snapshot!(refused(&project, project.step()), @r#"
+    2 invalid-input
+    ::error::`uv.lock` does not match `pyproject.toml`: `fastapi` was `>=1`, is `>=1.1`; `httpx` is new; `uvicorn` is gone
+    hint: run `uv lock` and commit the file
+    "#);
+}
+
+#[test]
+fn a_package_that_is_another_one() {
+    let project = Project::new("shop");
+    project.index.tamper("fastapi-1.2.0-py3-none-any.whl");
+    let told = refused(&project, project.step());
+    insta::assert_snapshot!(told, @r#"
+    3 refused
+    ::error::a package is not the one that `uv.lock` was made with: Failed to download `fastapi==1.2.0` cause: Hash mismatch for `fastapi==1.2.0` Expected: sha256:… Computed: sha256:…
+    hint: find out why the package index gives another file before you lock again: the package may have been tampered with
+    "#);
+}
+
+#[test]
+fn a_package_without_a_wheel_for_the_platform() {
+    let project = Project::new("shop");
+    project.wheel("native", "2.0", "cp311-cp311-win_amd64");
+    project.depends(&["fastapi>=1", "uvicorn", "native"]);
+    project.lock();
+    insta::assert_snapshot!(refused(&project, project.step()), @r#"
+    2 invalid-input
+    ::error::a package has no wheel for linux/amd64 and Python VERSION: No solution found when resolving dependencies cause: Because native==2.0 has no wheels with a matching platform tag (e.g., `manylinux_2_28_x86_64`) and you require native==2.0, we can conclude that your requirements are unsatisfiable. hint: Wheels are available for `native` (v2.0) on the following platform: `win_amd64`
+    hint: only wheels are installed: choose a version that has one, or build the wheel into an index of your own
+    "#);
+}
+
+#[test]
+fn folders_that_are_no_project() {
+    let project = Project::new("shop");
+    let mut told = refused(&project, project.step().input("path", "nowhere"));
+    project.remove("uv.lock");
+    told.push_str("\n\n");
+    told.push_str(&refused(&project, project.step()));
+    project.write(
+        "pyproject.toml",
+        "[project]\nname = \"shop\"\nversion = 1 2\n",
+    );
+    project.write("uv.lock", "version = 1\n");
+    told.push_str("\n\n");
+    told.push_str(&refused(&project, project.step()));
+    insta::assert_snapshot!(told, @r#"
+    2 invalid-input
+    ::error::`nowhere` holds no `pyproject.toml`
+    hint: set `path` to the folder of the project
+
+    2 invalid-input
+    ::error::`shop` holds no `uv.lock`
+    hint: run `uv lock` and commit the file
+
+    2 invalid-input
+    ::error file=shop/pyproject.toml,line=3::read `shop/pyproject.toml`: TOML parse error at line 3, column 11%0A  |%0A3 | version = 1 2%0A  |           ^^^%0Astring values must be quoted, expected literal string%0A
+    "#);
+}
+
+#[test]
+fn applications_that_are_not_there() {
+    let project = Project::new("shop");
+    let named = |app: &str| refused(&project, project.step().input("app", app));
+    let mut told = [
+        named("main"),
+        named("shop.web:app"),
+        named("main:service"),
+        named("main:app()"),
+    ]
+    .join("\n\n");
+    project.remove("main.py");
+    told.push_str("\n\n");
+    told.push_str(&refused(&project, project.step()));
+    insta::assert_snapshot!(told, @r#"
+    2 invalid-input
+    ::error::application `main`: it has no attribute after a colon
+    hint: `app` is MODULE:ATTRIBUTE, as `uvicorn` takes it; the module is below the project's folder or `src`
+
+    2 invalid-input
+    ::error::application `shop.web:app`: there is no module `shop.web`
+    hint: `app` is MODULE:ATTRIBUTE, as `uvicorn` takes it; the module is below the project's folder or `src`
+
+    2 invalid-input
+    ::error::application `main:service`: `main.py` has no `service`
+    hint: `app` is MODULE:ATTRIBUTE, as `uvicorn` takes it; the module is below the project's folder or `src`
+
+    2 invalid-input
+    ::error::application `main:app()`: it is not made of Python's names
+    hint: `app` is MODULE:ATTRIBUTE, as `uvicorn` takes it; the module is below the project's folder or `src`
+
+    2 invalid-input
+    ::error::no FastAPI application was found in `main.py`, `app.py`, `api.py`, `app/main.py`, `app/app.py`, `app/api.py`
+    hint: set `app` to MODULE:ATTRIBUTE, or `entrypoint` in [tool.fastapi] of pyproject.toml
+    "#);
+}
+
+#[test]
+fn a_project_without_a_server() {
+    let project = Project::new("shop");
+    project.depends(&["fastapi"]);
+    project.lock();
+    insta::assert_snapshot!(refused(&project, project.step()), @r#"
+    2 invalid-input
+    ::error::`uvicorn` is not among the packages in `uv.lock`
+    hint: run `uv add uvicorn` and commit the files
+    "#);
+}
+
+#[test]
+fn another_python_than_the_base_image_has() {
+    let project = Project::new("shop");
+    let mut told = refused(&project, project.step().input("python-version", "3.99"));
+    project.write(".python-version", "2.7\n");
+    told.push_str("\n\n");
+    told.push_str(&refused(&project, project.step()));
+    insta::assert_snapshot!(told, @r#"
+    2 invalid-input
+    ::error::the base image `oci-layout:BASE@sha256:…` has Python VERSION, `python-version` asks for 3.99
+    hint: name a base image of that version in `base-image`, or change what the project asks for
+
+    2 invalid-input
+    ::error::the base image `oci-layout:BASE@sha256:…` has Python VERSION, `.python-version` asks for 2.7
+    hint: name a base image of that version in `base-image`, or change what the project asks for
+    "#);
+}
+
+#[test]
+fn base_images_that_cannot_serve() {
+    let project = Project::new("shop");
+    let server = RegistryServer::start();
+    let host = server.address.to_string();
+    let on = |name: &str| {
+        let step = project
+            .step()
+            .input("base-image", name)
+            .input("plain-http", &host);
+        refused(&project, step)
+    };
+    let empty = TempDir::new().expect("a folder");
+    let layout = Layout::create(empty.path()).expect("a layout");
+    let image = Draft::from_scratch(Platform::linux_amd64()).finish();
+    layout.put(&image, &["nothing:1"]).expect("an image");
+    let told = [
+        on(&format!("{host}/library/python:3.14-slim")),
+        on("oci-layout:nowhere"),
+        on("Python:Slim"),
+        on(&format!("oci-layout:{}:2", empty.path().display())),
+        on(&format!("oci-layout:{}", empty.path().display())),
+    ]
+    .join("\n\n")
+    .replace(&host, "REGISTRY")
+    .replace(&empty.path().display().to_string(), "EMPTY");
+    insta::assert_snapshot!(told, @r#"
+    2 invalid-input
+    ::error::`REGISTRY/library/python:3.14-slim` does not exist
+    hint: check the name and the tag; registries also say this of private images when no credentials are given
+
+    2 invalid-input
+    ::error::`WORKSPACE/nowhere` is no OCI layout: it has no `oci-layout` file
+    hint: name a folder that a build wrote with `oci-layout`
+
+    2 invalid-input
+    ::error::`Python:Slim` is no image reference: invalid reference format
+    hint: write HOST/REPOSITORY:TAG or HOST/REPOSITORY@sha256:DIGEST, in lower case
+
+    2 invalid-input
+    ::error::the layout `EMPTY` does not hold `2`: it holds `nothing:1`
+    hint: name one of them after a colon, or its digest after `@`
+
+    2 invalid-input
+    ::error::the base image `oci-layout:EMPTY@sha256:…` does not say which Python it has: no variable PYTHON_VERSION
+    hint: set `python-version`
+    "#);
+}
+
+#[test]
+fn inputs_that_cannot_be() {
+    let project = Project::new("shop");
+    let told = [
+        project.bare_step().input("push", "false"),
+        project.bare_step(),
+        project.step().input("image", "localhost:5000/shop:1"),
+        project.step().input("tags", "ok\nnot ok"),
+        project.step().input("platforms", "linux/s390x"),
+        project.step().input("port", "70000"),
+    ]
+    .map(|step| refused(&project, step))
+    .join("\n\n");
+    insta::assert_snapshot!(told, @r#"
+    2 invalid-input
+    ::error::the image would go nowhere: `push` is false and `oci-layout` is not set
+    hint: set `oci-layout` to a folder, or push
+
+    2 invalid-input
+    ::error::`image` is missing: the repository to push to
+    hint: set `image` to REGISTRY/REPOSITORY, or `push` to false and `oci-layout` to a folder
+
+    2 invalid-input
+    ::error::`image` is `localhost:5000/shop:1`: it names a repository, without tag or digest
+    hint: put the tag into `tags`
+
+    2 invalid-input
+    ::error::`tags` has `not ok`, which is no tag
+    hint: a tag has up to 128 letters, digits, `.`, `_` and `-`, and starts with a letter, digit or `_`
+
+    2 invalid-input
+    ::error::`platforms` has `linux/s390x`: one of `linux/amd64` and `linux/arm64` can be built in one run
+    hint: build each platform by a run of its own
+
+    2 invalid-input
+    ::error::invalid value '70000' for 'port <PORT>': 70000 is not in 0..=65535
+    hint: set it in the step's `with:` block; the action's README lists the inputs
+    "#);
+}
+
+#[test]
+fn a_base_image_without_python_where_it_is_said_to_be() {
+    // Only a process that may change its root unpacks the base image and sees.
+    let status = fs_err::read_to_string("/proc/self/status").expect("our own status");
+    let set = status
+        .lines()
+        .find_map(|line| line.strip_prefix("CapEff:\t"));
+    let set = u64::from_str_radix(set.expect("capabilities"), 16).expect("a set");
+    let may_enter = set & (1 << 18) != 0;
+    let project = Project::new("shop");
+    let step = project.step().input("python", "/opt/python/bin/python3");
+    if may_enter {
+        insta::assert_snapshot!(refused(&project, step), @r#"
+    2 invalid-input
+    ::error::the base image `oci-layout:BASE@sha256:…` has no `/opt/python/bin/python3`
+    hint: set `python` to the interpreter's path in the base image
+    "#);
+    } else {
+        assert_eq!(step.run().code, 0);
+    }
+}
