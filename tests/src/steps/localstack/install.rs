@@ -58,7 +58,7 @@ pub fn ensure(cx: &Context) -> Result<Installed> {
 }
 
 fn install(cx: &Context, interpreter: &Path, package: &Path, folder: &Path) -> Result<()> {
-    let temporary = folder.with_file_name(format!(".{}", std::process::id()));
+    let temporary = folder.with_file_name(format!(".venv.{}", std::process::id()));
     let uv = || {
         Ok::<_, anyhow::Error>(
             cx.client(cx.tool("uv")?)

@@ -76,9 +76,9 @@ fn unpacked(cx: &Context) -> Result<PathBuf> {
         return Ok(program);
     }
     cx.progress("Python 3.13 from Debian's packages: the machine has none that fits");
-    let temporary = folder.with_file_name(format!(".{}", std::process::id()));
+    let temporary = folder.with_file_name(format!(".python.{}", std::process::id()));
     fs_err::create_dir_all(&temporary)?;
-    let archive = temporary.with_extension("tar");
+    let archive = folder.with_file_name(format!(".archive.{}", std::process::id()));
     let mmdebstrap = Command::new("mmdebstrap")
         .env("SOURCE_DATE_EPOCH", "0")
         .args([
