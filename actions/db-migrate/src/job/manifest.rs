@@ -159,116 +159,44 @@ mod tests {
         job
     }
 
+    /// Writes an object's fields, one a line.
+    fn lines(object: &serde_json::Value) -> String {
+        let fields = object.as_object().into_iter().flatten();
+        let lines: Vec<String> = fields
+            .map(|(name, value)| format!("{name}: {value}"))
+            .collect();
+        lines.join("\n")
+    }
+
     #[test]
     fn a_job_is_confined_and_runs_once() {
-        let job = job(&["--database-secret=orders"], Operation::Apply);
-        assert_snapshot!(serde_json::to_string_pretty(&job).unwrap(), @r#"
-    {
-      "apiVersion": "batch/v1",
-      "kind": "Job",
-      "metadata": {
-        "annotations": {
-          "run": "1"
-        },
-        "labels": {
-          "app.kubernetes.io/component": "migration",
-          "app.kubernetes.io/managed-by": "fastapi-eks-actions",
-          "app.kubernetes.io/name": "db-migrate"
-        }
-      },
-      "spec": {
-        "activeDeadlineSeconds": 900,
-        "backoffLimit": 0,
-        "template": {
-          "metadata": {
-            "labels": {
-              "app.kubernetes.io/component": "migration",
-              "app.kubernetes.io/managed-by": "fastapi-eks-actions",
-              "app.kubernetes.io/name": "db-migrate"
-            }
-          },
-          "spec": {
-            "automountServiceAccountToken": false,
-            "containers": [
-              {
-                "args": [
-                  "{\"operation\":\"apply\",\"target\":\"head\",\"config\":\"alembic.ini\",\"wait\":120,\"expected\":[\"0004\"]}"
-                ],
-                "command": [
-                  "python",
-                  "-c",
-                  "PROGRAM"
-                ],
-                "env": [
-                  {
-                    "name": "PYTHONUNBUFFERED",
-                    "value": "1"
-                  },
-                  {
-                    "name": "PYTHONDONTWRITEBYTECODE",
-                    "value": "1"
-                  },
-                  {
-                    "name": "HOME",
-                    "value": "/tmp"
-                  },
-                  {
-                    "name": "DATABASE_URL",
-                    "valueFrom": {
-                      "secretKeyRef": {
-                        "key": "DATABASE_URL",
-                        "name": "orders"
-                      }
-                    }
-                  }
-                ],
-                "image": "registry.example.com/orders@sha256:0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a",
-                "name": "alembic",
-                "resources": {
-                  "limits": {
-                    "memory": "512Mi"
-                  },
-                  "requests": {
-                    "cpu": "100m",
-                    "memory": "128Mi"
-                  }
-                },
-                "securityContext": {
-                  "allowPrivilegeEscalation": false,
-                  "capabilities": {
-                    "drop": [
-                      "ALL"
-                    ]
-                  },
-                  "readOnlyRootFilesystem": true
-                },
-                "volumeMounts": [
-                  {
-                    "mountPath": "/tmp",
-                    "name": "tmp"
-                  }
-                ]
-              }
-            ],
-            "enableServiceLinks": false,
-            "restartPolicy": "Never",
-            "securityContext": {
-              "runAsNonRoot": true,
-              "seccompProfile": {
-                "type": "RuntimeDefault"
-              }
-            },
-            "volumes": [
-              {
-                "emptyDir": {},
-                "name": "tmp"
-              }
-            ]
-          }
-        },
-        "ttlSecondsAfterFinished": 3600
-      }
-    }
+        let mut job = job(&["--database-secret=orders"], Operation::Apply);
+        let template = job["spec"]["template"].take();
+        assert_snapshot!(lines(&job), @r#"
+    apiVersion: "batch/v1"
+    kind: "Job"
+    metadata: {"annotations":{"run":"1"},"labels":{"app.kubernetes.io/component":"migration","app.kubernetes.io/managed-by":"fastapi-eks-actions","app.kubernetes.io/name":"db-migrate"}}
+    spec: {"activeDeadlineSeconds":900,"backoffLimit":0,"template":null,"ttlSecondsAfterFinished":3600}
+    "#);
+        let mut pod = template["spec"].clone();
+        let container = pod["containers"][0].take();
+        assert_snapshot!(lines(&pod), @r#"
+    automountServiceAccountToken: false
+    containers: [null]
+    enableServiceLinks: false
+    restartPolicy: "Never"
+    securityContext: {"runAsNonRoot":true,"seccompProfile":{"type":"RuntimeDefault"}}
+    volumes: [{"emptyDir":{},"name":"tmp"}]
+    "#);
+        assert_snapshot!(lines(&container), @r#"
+    args: ["{\"operation\":\"apply\",\"target\":\"head\",\"config\":\"alembic.ini\",\"wait\":120,\"expected\":[\"0004\"]}"]
+    command: ["python","-c","PROGRAM"]
+    env: [{"name":"PYTHONUNBUFFERED","value":"1"},{"name":"PYTHONDONTWRITEBYTECODE","value":"1"},{"name":"HOME","value":"/tmp"},{"name":"DATABASE_URL","valueFrom":{"secretKeyRef":{"key":"DATABASE_URL","name":"orders"}}}]
+    image: "registry.example.com/orders@sha256:0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a"
+    name: "alembic"
+    resources: {"limits":{"memory":"512Mi"},"requests":{"cpu":"100m","memory":"128Mi"}}
+    securityContext: {"allowPrivilegeEscalation":false,"capabilities":{"drop":["ALL"]},"readOnlyRootFilesystem":true}
+    volumeMounts: [{"mountPath":"/tmp","name":"tmp"}]
     "#);
     }
 
