@@ -44,7 +44,7 @@ pub struct Inputs {
     #[arg(long, value_name = "REPOSITORY")]
     pub image: Option<String>,
 
-    /// Tags that will mean the image, one a line
+    /// Tags that will mean the image
     #[arg(long, value_name = "TAG", action = clap::ArgAction::Append)]
     pub tags: Vec<String>,
 
@@ -60,7 +60,7 @@ pub struct Inputs {
     #[arg(long, value_enum, default_value_t)]
     pub mode: Mode,
 
-    /// Platform to build for, one a line; for now a single one
+    /// Platform to build for; for now a single one
     #[arg(long, value_name = "PLATFORM", action = clap::ArgAction::Append, default_values_t = ["linux/amd64".to_owned()])]
     pub platforms: Vec<String>,
 
@@ -84,7 +84,7 @@ pub struct Inputs {
     #[arg(long, value_name = "SECONDS", default_value_t = 25)]
     pub graceful_shutdown_seconds: u32,
 
-    /// Files to leave out beside what `.dockerignore` says, as patterns in its form, one a line
+    /// Files to leave out beside what `.dockerignore` says, as patterns in its form
     #[arg(long, value_name = "PATTERN", action = clap::ArgAction::Append)]
     pub exclude: Vec<String>,
 
@@ -92,7 +92,7 @@ pub struct Inputs {
     #[arg(long, value_enum, default_value_t)]
     pub bytecode: Bytecode,
 
-    /// Registries that are reached without HTTPS, as `host:port`, one a line
+    /// Registries that are reached without HTTPS, as `host:port`
     #[arg(long, value_name = "REGISTRY", action = clap::ArgAction::Append)]
     pub plain_http: Vec<String>,
 
