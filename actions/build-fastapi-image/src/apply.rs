@@ -164,8 +164,13 @@ async fn hand_over(
     let blobs = layout.blobs(image).or(observed.base.blobs.clone());
     if request.oci_layout.is_some() {
         layout.gather(image, &blobs, registry).await?;
-        let names: Vec<&str> = request.tags.iter().map(String::as_str).collect();
-        layout.put(image, &names)?;
+        let name = match &request.repository {
+            Some(repository) => format!("{}/{}", repository.registry(), repository.repository()),
+            None => observed.files.pyproject.project.name.clone(),
+        };
+        let names = request.tags.iter().map(|tag| format!("{name}:{tag}"));
+        let names: Vec<String> = names.collect();
+        layout.put(image, &names.iter().map(String::as_str).collect::<Vec<_>>())?;
     }
     if let Some(repository) = &request.repository {
         // The digest first, and a tag only when all of it is there.
