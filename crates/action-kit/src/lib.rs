@@ -7,7 +7,7 @@
 //! every input is a flag as well.
 //!
 //! ```no_run
-//! use action_kit::{Context, Failed, Metadata, Outcome, Report};
+//! use action_kit::{Common, Context, Failed, Metadata, Outcome, Report};
 //!
 //! /// Says hello.
 //! #[derive(clap::Args)]
@@ -15,6 +15,14 @@
 //!     /// Whom to greet
 //!     #[arg(long)]
 //!     who: String,
+//!     #[command(flatten)]
+//!     common: Common,
+//! }
+//!
+//! impl AsRef<Common> for Inputs {
+//!     fn as_ref(&self) -> &Common {
+//!         &self.common
+//!     }
 //! }
 //!
 //! const METADATA: Metadata = Metadata {
