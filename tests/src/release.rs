@@ -171,6 +171,16 @@ pub fn smoke_step(cx: &Context, id: &str) -> Result<ActionStep> {
     )
 }
 
+/// Gives the image that runs now.
+pub fn running_image(cx: &Context) -> Result<String> {
+    let deployment = cx.get(&["-n", NAMESPACE, "deployment", RELEASE])?;
+    let image = &deployment["spec"]["template"]["spec"]["containers"][0]["image"];
+    image
+        .as_str()
+        .map(String::from)
+        .context("the deployment names no image")
+}
+
 /// Gives `ADDRESS:PORT` of the ingress on a node.
 pub fn ingress(cx: &Context) -> Result<String> {
     let nodes = cx.get(&["nodes", "-l", "topology.kubernetes.io/zone"])?;

@@ -34,7 +34,7 @@ pub fn step() -> Step {
 }
 
 fn run(cx: &Context) -> Result<Outcome> {
-    cx.apply("application-namespace", &namespace(APPLICATION))?;
+    application_namespace(cx)?;
     let mut deployed = Vec::new();
     for release in &releases::RELEASES {
         deployed.push(releases::deploy(cx, release)?);
@@ -60,6 +60,11 @@ fn run(cx: &Context) -> Result<Outcome> {
         .fact("certificate", certificate)
         .fact("ingress-nodes", nodes)
         .fact("node-metrics", metrics))
+}
+
+/// Makes the namespace of the application.
+pub fn application_namespace(cx: &Context) -> Result<()> {
+    cx.apply("application-namespace", &namespace(APPLICATION))
 }
 
 fn namespace(name: &str) -> String {

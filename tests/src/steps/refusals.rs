@@ -8,9 +8,10 @@ use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::release::{self, NAMESPACE};
+use crate::release;
 use crate::runner::{ActionStep, Ran};
 use crate::step::{Outcome, Step};
+use crate::steps::application;
 
 /// A digest that no image has.
 const NO_SUCH_DIGEST: &str =
@@ -45,6 +46,7 @@ pub fn step() -> Step {
 }
 
 fn run(cx: &Context) -> Result<Outcome> {
+    application::ensure(cx)?;
     let checkout = release::checkout(cx, "orders-1", None)?;
     let refusals = vec![
         stale_lock(cx, &checkout)?,
@@ -98,10 +100,7 @@ fn missing_image(cx: &Context, checkout: &Path) -> Result<Refusal> {
             says: &[NO_SUCH_DIGEST, "hint"],
         },
     )?;
-    let running = cx.get(&["-n", NAMESPACE, "deployment", release::RELEASE])?;
-    let running = running["spec"]["template"]["spec"]["containers"][0]["image"]
-        .as_str()
-        .unwrap_or_default();
+    let running = release::running_image(cx)?;
     if running.ends_with(NO_SUCH_DIGEST) {
         bail!("the release still names the image that does not exist: it was not rolled back");
     }

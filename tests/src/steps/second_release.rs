@@ -7,6 +7,7 @@ use anyhow::{Result, bail};
 use crate::context::Context;
 use crate::release;
 use crate::step::{Outcome, Step};
+use crate::steps::application;
 use crate::traffic::Traffic;
 
 /// Requests a second.
@@ -23,6 +24,7 @@ pub fn step() -> Step {
 }
 
 fn run(cx: &Context) -> Result<Outcome> {
+    application::ensure(cx)?;
     let checkout = release::checkout(cx, "orders-2", Some("release-2"))?;
     let built = release::build(cx, &checkout, "build-second")?;
     let image = built.output("image")?.to_owned();
