@@ -14,7 +14,7 @@ pub fn step() -> Step {
     Step {
         name: "tools",
         about: "build kind, helm, Kubernetes and the platform's programs from their Go modules",
-        cold: Duration::from_secs(900),
+        cold: Duration::from_secs(1200),
         warm: Duration::from_secs(3),
         run,
     }
