@@ -7,6 +7,7 @@ use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet}
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Event, PersistentVolumeClaim, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use k8s_openapi::jiff::Timestamp;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, ListParams, LogParams};
 use kube::{Resource, ResourceExt};
 use serde::Serialize;
@@ -119,11 +120,10 @@ impl Cluster {
     /// Asks how far a workload is.
     pub async fn progress_of(&self, workload: &Workload) -> Result<Progress, ClusterError> {
         Ok(match workload.kind {
-            WorkloadKind::Deployment => self
-                .one::<Deployment>(workload)
-                .await?
-                .as_ref()
-                .map(workload::deployment),
+            WorkloadKind::Deployment => match self.one::<Deployment>(workload).await? {
+                Some(deployment) => Some(self.progress_of_deployment(&deployment, workload).await?),
+                None => None,
+            },
             WorkloadKind::StatefulSet => self
                 .one::<StatefulSet>(workload)
                 .await?
@@ -153,6 +153,30 @@ impl Cluster {
             failed: Some("it is not in the cluster".into()),
             text: "not there".into(),
         }))
+    }
+
+    /// A Deployment does not count pods that end, yet until its proxies know, an old one is still
+    /// asked: the new version is out only when no old pod can answer.
+    async fn progress_of_deployment(
+        &self,
+        deployment: &Deployment,
+        workload: &Workload,
+    ) -> Result<Progress, ClusterError> {
+        let mut progress = workload::deployment(deployment);
+        if progress.ready
+            && let Some(newest) = self.newest_replica_set(deployment, workload).await?
+        {
+            let labels = equal_labels(&deployment.spec.selector);
+            let api: Api<Pod> = Api::namespaced(self.client(), &workload.namespace);
+            let pods = api.list(&ListParams::default().labels(&labels)).await;
+            let pods = pods.map_err(|error| reading(workload, error))?.items;
+            let old = workload::old_pods(&pods, &newest, Timestamp::now());
+            if old > 0 {
+                progress.ready = false;
+                progress.text = format!("{}, {old} old to end", progress.text);
+            }
+        }
+        Ok(progress)
     }
 
     async fn one<K>(&self, workload: &Workload) -> Result<Option<K>, ClusterError>

@@ -2,8 +2,11 @@
 
 use std::fmt;
 
-use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
@@ -137,6 +140,28 @@ pub(crate) fn deployment(object: &Deployment) -> Progress {
         progress.text = format!("{wanted} of {wanted} ready, {} old to end", all - updated);
     }
     progress
+}
+
+/// Counts the pods of a Deployment that are not of its newest `ReplicaSet` and may still answer.
+/// One whose grace period is over (its `deletionTimestamp` has passed) has been killed, or its
+/// node is gone: it is not waited for.
+pub(crate) fn old_pods(pods: &[Pod], newest: &ReplicaSet, now: Timestamp) -> usize {
+    const TEMPLATE: &str = "pod-template-hash";
+    let current = newest.labels().get(TEMPLATE);
+    pods.iter()
+        .filter(|pod| pod.labels().get(TEMPLATE) != current)
+        .filter(|pod| {
+            let phase = pod
+                .status
+                .as_ref()
+                .and_then(|status| status.phase.as_deref());
+            !matches!(phase, Some("Succeeded" | "Failed"))
+        })
+        .filter(|pod| {
+            let ends = pod.metadata.deletion_timestamp.as_ref();
+            ends.is_none_or(|ends| ends.0 > now)
+        })
+        .count()
 }
 
 /// Says how far a `StatefulSet` is.

@@ -12,3 +12,4 @@ mod cluster;
 mod diagnosis;
 mod inputs;
 mod planning;
+mod rollout;
