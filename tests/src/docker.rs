@@ -264,8 +264,9 @@ impl Docker {
 
     /// Removes the control groups that containers left, when their last processes are gone.
     fn remove_control_groups(cx: &Context) -> Result<()> {
-        let script = "for c in /sys/fs/cgroup/*\"$1\" /sys/fs/cgroup\"$1\"; do \
-                      [ ! -d \"$c\" ] || find \"$c\" -depth -type d -exec rmdir {} + ; done";
+        let script = "left=0; for c in /sys/fs/cgroup/*\"$1\" /sys/fs/cgroup\"$1\"; do \
+                      [ ! -d \"$c\" ] || find \"$c\" -depth -type d -exec rmdir {} + || left=1; \
+                      done; exit $left";
         let remove = Command::new("sh").args(["-c", script, "sh", &control_group(&cx.root)]);
         cx.eventually(
             "the containers' control groups are gone",
