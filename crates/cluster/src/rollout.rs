@@ -121,7 +121,10 @@ impl Cluster {
     pub async fn progress_of(&self, workload: &Workload) -> Result<Progress, ClusterError> {
         Ok(match workload.kind {
             WorkloadKind::Deployment => match self.one::<Deployment>(workload).await? {
-                Some(deployment) => Some(self.progress_of_deployment(&deployment, workload).await?),
+                Some(deployment) => {
+                    // Boxed: it holds a whole Deployment, and is awaited in a large future.
+                    Some(Box::pin(self.progress_of_deployment(&deployment, workload)).await?)
+                }
                 None => None,
             },
             WorkloadKind::StatefulSet => self

@@ -48,7 +48,7 @@ async fn state() -> (bool, String) {
 #[tokio::test]
 async fn it_is_over_when_no_old_pod_can_answer_any_more() {
     let server = ApiServer::shared();
-    server.kubectl(&["create", "namespace", NAMESPACE]);
+    let _ = server.kubectl(&["create", "namespace", NAMESPACE]);
     let selector = json!({"matchLabels": {"app": "orders"}});
     let revision = json!({"deployment.kubernetes.io/revision": "2"});
     let deployment = create(&json!({
@@ -78,7 +78,7 @@ async fn it_is_over_when_no_old_pod_can_answer_any_more() {
         "observedGeneration": deployment["metadata"]["generation"],
         "replicas": 1, "updatedReplicas": 1, "availableReplicas": 1, "readyReplicas": 1,
     }});
-    server.kubectl(&[
+    let _ = server.kubectl(&[
         "--namespace",
         NAMESPACE,
         "patch",
@@ -93,7 +93,7 @@ async fn it_is_over_when_no_old_pod_can_answer_any_more() {
     assert_eq!(state().await, waits);
 
     // Nobody confirms the end, as when its node is gone: after its grace time it is not waited for.
-    server.kubectl(&[
+    let _ = server.kubectl(&[
         "--namespace",
         NAMESPACE,
         "delete",
@@ -107,5 +107,6 @@ async fn it_is_over_when_no_old_pod_can_answer_any_more() {
         tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     }
     assert_eq!(state().await, (true, "1 of 1 ready".to_owned()));
-    server.kubectl(&["--namespace", NAMESPACE, "get", "pod", "orders-old-1"]);
+    let left = server.kubectl(&["--namespace", NAMESPACE, "get", "pod", "orders-old-1"]);
+    assert!(left.contains("Terminating"), "{left}");
 }
