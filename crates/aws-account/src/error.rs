@@ -115,6 +115,14 @@ pub enum AccountError {
         /// Its status.
         status: String,
     },
+    /// The request for a login at a registry cannot be signed.
+    #[error("sign the request for a login at `{registry}`")]
+    SignLogin {
+        /// The registry.
+        registry: String,
+        /// Why.
+        source: Box<dyn Error + Send + Sync>,
+    },
     /// The token's request cannot be signed.
     #[error("sign the token for the EKS cluster `{cluster}`")]
     Sign {
@@ -136,7 +144,7 @@ impl Failure for AccountError {
                 Reason::RemoteFailed
             }
             Self::OtherAccount { .. } => Reason::Refused,
-            Self::Sign { .. } => Reason::Bug,
+            Self::Sign { .. } | Self::SignLogin { .. } => Reason::Bug,
         }
     }
 
@@ -170,6 +178,7 @@ impl Failure for AccountError {
             }
             Self::Describe { .. } => "the role needs `eks:DescribeCluster`".into(),
             Self::NotReady { .. } => "run again when the cluster is ACTIVE".into(),
+            Self::SignLogin { .. } => "look at the registry's name".into(),
             Self::Sign { .. } => "look at the cluster's name and the region".into(),
         };
         vec![hint]

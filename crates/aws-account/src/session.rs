@@ -45,7 +45,7 @@ impl Session {
     ) -> Result<Self, AccountError> {
         let config = load(region, environment).await?;
         let region = config.region().cloned().ok_or(AccountError::NoRegion)?;
-        credentials(&config).await?;
+        provided(&config).await?;
         let identity = identity(&config).await?;
         if let Some(expected) = expected {
             identity.guard(expected)?;
@@ -59,8 +59,16 @@ impl Session {
 
     /// Gives credentials that are valid now.
     pub async fn credentials(&self) -> Result<Credentials, AccountError> {
-        credentials(&self.config).await
+        provided(&self.config).await
     }
+}
+
+/// Finds the credentials that a session in a region would have, without asking AWS whose they are.
+pub async fn credentials(
+    region: Option<&str>,
+    environment: &Environment,
+) -> Result<Credentials, AccountError> {
+    provided(&load(region, environment).await?).await
 }
 
 async fn load(region: Option<&str>, environment: &Environment) -> Result<SdkConfig, AccountError> {
@@ -115,7 +123,7 @@ fn trust(environment: &Environment) -> Result<TlsContext, AccountError> {
         .map_err(|error| unusable(error.into()))
 }
 
-async fn credentials(config: &SdkConfig) -> Result<Credentials, AccountError> {
+async fn provided(config: &SdkConfig) -> Result<Credentials, AccountError> {
     let provider = config
         .credentials_provider()
         .ok_or_else(|| AccountError::NoCredentials("no provider is configured".into()))?;

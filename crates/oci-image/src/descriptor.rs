@@ -23,12 +23,20 @@ pub mod media_type {
     pub const LAYER_ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
     /// A layer: a tar archive.
     pub const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
+    /// Nothing: the config of an artifact that needs none.
+    pub const EMPTY: &str = "application/vnd.oci.empty.v1+json";
     /// Docker's image manifest.
     pub const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
     /// Docker's image index.
     pub const DOCKER_INDEX: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
     /// Docker's layer.
     pub const DOCKER_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
+
+    /// Says whether a media type is an index's, in OCI's or Docker's words.
+    #[must_use]
+    pub fn is_index(media_type: &str) -> bool {
+        media_type == INDEX || media_type == DOCKER_INDEX
+    }
 
     /// Gives the OCI name of a layer's media type; the bytes behind both names are the same.
     #[must_use]
@@ -51,12 +59,48 @@ pub struct Descriptor {
     pub digest: Digest,
     /// The number of its bytes.
     pub size: u64,
+    /// What an artifact is, where its manifest is listed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact_type: Option<String>,
     /// For which platform it is, in an index.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<Platform>,
     /// What else is said about it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
+}
+
+impl Descriptor {
+    /// Names a blob and says nothing else about it.
+    #[must_use]
+    pub fn new(media_type: &str, digest: Digest, size: u64) -> Self {
+        Self {
+            media_type: media_type.into(),
+            digest,
+            size,
+            artifact_type: None,
+            platform: None,
+            annotations: BTreeMap::new(),
+        }
+    }
+
+    /// Names bytes at hand.
+    #[must_use]
+    pub fn of(media_type: &str, bytes: &[u8]) -> Self {
+        Self::new(media_type, Digest::of(bytes), bytes.len() as u64)
+    }
+
+    /// Gives only the type, digest and size, as a manifest names its subject.
+    #[must_use]
+    pub fn bare(self) -> Self {
+        Self::new(&self.media_type, self.digest, self.size)
+    }
+
+    /// Says whether it names an index.
+    #[must_use]
+    pub fn is_index(&self) -> bool {
+        media_type::is_index(&self.media_type)
+    }
 }
 
 /// A platform that an image runs on.
@@ -85,6 +129,13 @@ impl Platform {
             os: "linux".into(),
             variant: None,
         }
+    }
+
+    /// Says whether it names a platform at all: what is attached to an image in an index has
+    /// `unknown` for one.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        self.os != "unknown"
     }
 
     /// Says whether an image for `self` runs where `wanted` is asked for.

@@ -11,7 +11,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Draft {
     config: Config,
-    layers: Vec<Layer>,
+    layers: Vec<Descriptor>,
     annotations: BTreeMap<String, String>,
 }
 
@@ -27,7 +27,8 @@ impl Draft {
     }
 
     /// Starts with the layers and settings of another image; its entrypoint, command and time are
-    /// not taken over, nor are its annotations.
+    /// not taken over, nor are its annotations and those of its layers: a manifest only says what
+    /// its maker knows.
     #[must_use]
     pub fn on(base: &Image) -> Self {
         let mut config = base.config().value().clone();
@@ -36,21 +37,42 @@ impl Draft {
         config.config.cmd = None;
         Self {
             config,
-            layers: base.layers().collect(),
+            layers: base.layers().map(|layer| layer.descriptor()).collect(),
             annotations: BTreeMap::new(),
         }
     }
 
     /// Adds a layer on top; `created_by` says what it is.
     #[must_use]
-    pub fn layer(mut self, layer: Layer, created_by: &str) -> Self {
-        self.config.rootfs.diff_ids.push(layer.diff_id.clone());
+    pub fn layer(self, layer: Layer, created_by: &str) -> Self {
+        self.annotated_layer(layer, created_by, BTreeMap::new())
+    }
+
+    /// Adds a layer on top, with annotations that stand in the manifest.
+    #[must_use]
+    pub fn annotated_layer(
+        mut self,
+        layer: Layer,
+        created_by: &str,
+        annotations: BTreeMap<String, String>,
+    ) -> Self {
+        self.layers.push(Descriptor {
+            annotations,
+            ..layer.descriptor()
+        });
+        self.config.rootfs.diff_ids.push(layer.diff_id);
         self.config.history.push(History {
             created: Some(crate::EPOCH.into()),
             created_by: Some(created_by.into()),
             ..History::default()
         });
-        self.layers.push(layer);
+        self
+    }
+
+    /// Sets the time at which the image says that it was made, in RFC 3339.
+    #[must_use]
+    pub fn created(mut self, time: &str) -> Self {
+        self.config.created = Some(time.into());
         self
     }
 
@@ -137,18 +159,10 @@ impl Draft {
     #[must_use]
     pub fn finish(self) -> Image {
         let config = Document::of(self.config);
+        let named = Descriptor::of(media_type::CONFIG, config.bytes());
         let manifest = Manifest {
-            schema_version: 2,
-            media_type: media_type::MANIFEST.into(),
-            config: Descriptor {
-                media_type: media_type::CONFIG.into(),
-                digest: config.digest().clone(),
-                size: config.size(),
-                platform: None,
-                annotations: BTreeMap::new(),
-            },
-            layers: self.layers.iter().map(Layer::descriptor).collect(),
             annotations: self.annotations,
+            ..Manifest::new(named, self.layers)
         };
         Image::of(Document::of(manifest), config)
     }

@@ -121,13 +121,17 @@ impl Image {
     /// Gives the descriptor that stands in an index.
     #[must_use]
     pub fn descriptor(&self) -> Descriptor {
+        let media_type = &self.manifest.value().media_type;
         Descriptor {
-            media_type: self.manifest.value().media_type.clone(),
-            digest: self.digest().clone(),
-            size: self.manifest.size(),
             platform: Some(self.platform()),
-            annotations: std::collections::BTreeMap::new(),
+            ..Descriptor::of(media_type, self.manifest.bytes())
         }
+    }
+
+    /// Gives the manifest's descriptors of the layers, bottom first.
+    #[must_use]
+    pub fn descriptors(&self) -> &[Descriptor] {
+        &self.manifest.value().layers
     }
 
     /// Lists the layers, bottom first.

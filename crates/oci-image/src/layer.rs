@@ -28,13 +28,7 @@ impl Layer {
     /// Gives the descriptor that stands in a manifest.
     #[must_use]
     pub fn descriptor(&self) -> Descriptor {
-        Descriptor {
-            media_type: self.media_type.clone(),
-            digest: self.digest.clone(),
-            size: self.size,
-            platform: None,
-            annotations: std::collections::BTreeMap::new(),
-        }
+        Descriptor::new(&self.media_type, self.digest.clone(), self.size)
     }
 }
 

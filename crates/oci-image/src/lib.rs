@@ -1,6 +1,6 @@
 //! OCI images as values.
 //!
-//! Layers, configs, manifests and indexes are plain data here; the places that
+//! Layers, configs, manifests, indexes and artifacts are plain data here; the places that
 //! hold them (registries, folders, archives) are another crate's. Equal input
 //! gives equal bytes: entries are sorted, owners and times are fixed, JSON keys
 //! are sorted, and compression has one setting. The crate opens nothing itself:
@@ -24,6 +24,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod artifact;
 mod config;
 mod descriptor;
 mod digest;
@@ -35,6 +36,7 @@ mod index;
 mod layer;
 mod manifest;
 
+pub use artifact::Artifact;
 pub use config::{Config, History, RootFs, Set, Settings};
 pub use descriptor::{Descriptor, Platform, PlatformError, media_type};
 pub use digest::{Digest, DigestError, Hashing};

@@ -100,9 +100,23 @@ impl Access {
         self
     }
 
+    /// Says whether there are credentials for a registry.
+    pub(crate) fn has_login(&self, registry: &str) -> bool {
+        self.credentials.contains_key(&host(registry))
+    }
+
     /// Gives every password, so that a log can leave them out.
     pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
         self.credentials.values().map(|found| &found.password)
+    }
+
+    /// Gives the protocol by which a registry is reached.
+    pub(crate) fn scheme(&self, registry: &str) -> &'static str {
+        if self.plain_http.iter().any(|host| host == registry) {
+            "http"
+        } else {
+            "https"
+        }
     }
 
     pub(crate) fn authentication(&self, registry: &str) -> Result<RegistryAuth, RegistryError> {
@@ -136,7 +150,8 @@ fn host(name: &str) -> String {
     }
 }
 
-fn decode(auth: &str) -> Option<Credentials> {
+/// Reads a user and password as Docker and ECR write them.
+pub(crate) fn decode(auth: &str) -> Option<Credentials> {
     let text = String::from_utf8(STANDARD.decode(auth).ok()?).ok()?;
     let (username, password) = text.split_once(':')?;
     Some(Credentials {

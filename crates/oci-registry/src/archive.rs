@@ -7,7 +7,8 @@ use std::io::{self, Write};
 use oci_image::{Digest, Document, Image, Index, Layer};
 use serde::Serialize;
 
-use crate::layout::{descriptors, oci_layout_file};
+use crate::layout::oci_layout_file;
+use crate::listing::descriptors;
 use crate::{Blobs, RegistryError};
 
 #[derive(Serialize)]
@@ -47,7 +48,7 @@ pub fn write<W: Write>(
                 archive.file(&blob(digest), bytes).map_err(failed())?;
             }
         }
-        manifests.extend(descriptors(image, names));
+        manifests.extend(descriptors(&image.descriptor(), names));
         docker.push(DockerImage {
             config: blob(image.config().digest()),
             repo_tags: names.iter().map(|name| (*name).to_owned()).collect(),

@@ -5,8 +5,10 @@ use std::io;
 use std::path::PathBuf;
 
 use action_kit::{Failure, Reason};
+use aws_account::AccountError;
 use oci_distribution::ParseError;
-use oci_image::{DigestError, DocumentError, ImageError, Invalid, LayerError};
+use oci_distribution::errors::OciDistributionError;
+use oci_image::{DigestError, DocumentError, ImageError, Invalid, LayerError, Platform};
 use thiserror::Error;
 
 /// A place cannot give or take an image.
@@ -60,6 +62,22 @@ pub enum RegistryError {
         /// The platforms that it exists for.
         found: String,
     },
+    /// An artifact has no content, or several.
+    #[error("`{reference}` is no artifact of one content: its manifest has {layers} layers")]
+    NoArtifact {
+        /// The artifact.
+        reference: String,
+        /// The layers of its manifest.
+        layers: usize,
+    },
+    /// An artifact was pushed, but is not listed.
+    #[error("`{artifact}` was pushed, but is not listed among the referrers of `{subject}`")]
+    Unlisted {
+        /// The artifact.
+        artifact: String,
+        /// What it is attached to.
+        subject: String,
+    },
     /// A document is not what it should be.
     #[error(transparent)]
     Document(#[from] DocumentError),
@@ -90,6 +108,17 @@ pub enum RegistryError {
         wanted: String,
         /// What it holds.
         found: String,
+    },
+    /// An AWS account's registry cannot be used.
+    #[error(transparent)]
+    Account(#[from] AccountError),
+    /// ECR gives no login.
+    #[error("log in at `{registry}` with AWS credentials")]
+    EcrLogin {
+        /// The registry.
+        registry: String,
+        /// Why.
+        source: Box<dyn Error + Send + Sync>,
     },
     /// Docker's configuration cannot be read.
     #[error("read the credentials in `{path}`")]
@@ -124,6 +153,34 @@ impl RegistryError {
         let doing = doing.into();
         |source| Self::File { doing, source }
     }
+
+    pub(crate) fn no_platform<'a>(
+        reference: String,
+        wanted: &Platform,
+        found: impl IntoIterator<Item = &'a String>,
+    ) -> Self {
+        let found = found.into_iter().map(|platform| format!("`{platform}`"));
+        let found: Vec<String> = found.collect();
+        Self::NoPlatform {
+            reference,
+            wanted: wanted.to_string(),
+            found: found.join(", "),
+        }
+    }
+
+    /// Says whether the registry understood what was sent, and does not want it.
+    pub(crate) fn is_refusal(&self) -> bool {
+        let Self::Remote { source, .. } = self else {
+            return false;
+        };
+        matches!(
+            source.downcast_ref(),
+            Some(OciDistributionError::ServerError {
+                code: 400..=499,
+                ..
+            })
+        )
+    }
 }
 
 impl Failure for RegistryError {
@@ -132,8 +189,12 @@ impl Failure for RegistryError {
             Self::Remote { .. }
             | Self::Unauthorised { .. }
             | Self::Corrupt { .. }
+            | Self::NoArtifact { .. }
+            | Self::Unlisted { .. }
+            | Self::EcrLogin { .. }
             | Self::Invalid(_) => Reason::RemoteFailed,
             Self::NoBytes(_) => Reason::Bug,
+            Self::Account(error) => error.reason(),
             _ => Reason::InvalidInput,
         }
     }
@@ -160,6 +221,11 @@ impl Failure for RegistryError {
                 "a proxy or a full disk may be in the way: run it again, then look at the registry"
                     .into()
             }
+            Self::Unlisted { .. } => {
+                "others attach to the same image, or the registry is slow: run it again, nothing is sent twice".into()
+            }
+            Self::EcrLogin { .. } => "the role needs `ecr:GetAuthorizationToken`".into(),
+            Self::Account(error) => return error.hints(),
             Self::NoPlatform { .. } => "name an image that exists for the platform".into(),
             Self::NoLayout(_) => "name a folder that a build wrote with `oci-layout`".into(),
             Self::NotInLayout { .. } => "name one of them after a colon, or its digest after `@`".into(),

@@ -1,19 +1,16 @@
-//! An OCI layout: a folder of blobs by digest, with an index of images.
+//! An OCI layout: a folder of blobs by digest. What it lists is the next module's.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use oci_image::{
-    Descriptor, Digest, Document, Hashing, Image, Index, Layer, LayerError, LayerWriter, Level,
-    Manifest, Platform,
-};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use oci_image::{Digest, Document, Hashing, Image, Index, Layer, LayerError, LayerWriter, Level};
 
 use crate::{Blobs, Registry, RegistryError, Source};
 
-/// The annotation by which tools name an image of a layout.
-const REF_NAME: &str = "org.opencontainers.image.ref.name";
-/// The annotation by which containerd names an image that it imports.
-const CONTAINERD_NAME: &str = "io.containerd.image.name";
+/// How many layers are downloaded at once.
+const DOWNLOADS: usize = 4;
 
 /// A folder in the form of the OCI image layout.
 #[derive(Clone, Debug)]
@@ -99,114 +96,31 @@ impl Layout {
         blobs: &Blobs,
         registry: &Registry,
     ) -> Result<(), RegistryError> {
-        for layer in image.layers() {
-            if self.blob(&layer.digest).is_file() {
-                continue;
-            }
-            match blobs.get(&layer.digest) {
-                Some(Source::Registry(reference)) => {
-                    let path = self.blob(&layer.digest);
-                    registry.download(reference, &layer, &path).await?;
+        let layers = image.layers();
+        let lacking: BTreeMap<Digest, Layer> = layers
+            .filter(|layer| !self.blob(&layer.digest).is_file())
+            .map(|layer| (layer.digest.clone(), layer))
+            .collect();
+        stream::iter(lacking.into_values())
+            .map(|layer| async move {
+                match blobs.get(&layer.digest) {
+                    Some(Source::Registry(reference)) => {
+                        let path = self.blob(&layer.digest);
+                        registry.download(reference, &layer, &path).await
+                    }
+                    Some(_) => self.bring(&layer, blobs),
+                    None => Err(RegistryError::NoBytes(layer.digest.to_string())),
                 }
-                Some(_) => self.bring(&layer, blobs)?,
-                None => return Err(RegistryError::NoBytes(layer.digest.to_string())),
-            }
-        }
-        Ok(())
-    }
-
-    /// Adds an image whose layers the layout holds, under names (`repository:tag`) or none.
-    pub fn put(&self, image: &Image, names: &[&str]) -> Result<(), RegistryError> {
-        for layer in image.layers() {
-            if !self.blob(&layer.digest).is_file() {
-                return Err(RegistryError::NoBytes(layer.digest.to_string()));
-            }
-        }
-        self.write_blob(image.config().digest(), image.config().bytes())?;
-        self.write_blob(image.digest(), image.manifest().bytes())?;
-        let mut index = self.index()?;
-        let added = descriptors(image, names);
-        index.manifests.retain(|old| {
-            let same_name = |new: &Descriptor| name(new).is_some() && name(new) == name(old);
-            let unnamed_twin = old.digest == *image.digest() && name(old).is_none();
-            !added.iter().any(same_name) && !unnamed_twin
-        });
-        index.manifests.extend(added);
-        self.write_index(&index)
-    }
-
-    /// Finds an image by tag, name or digest; the only one when nothing is asked for.
-    pub fn image(&self, wanted: Option<&str>, platform: &Platform) -> Result<Image, RegistryError> {
-        let index = self.index()?;
-        let fits = |descriptor: &&Descriptor| match wanted {
-            None => true,
-            Some(wanted) => {
-                descriptor.digest.as_str() == wanted
-                    || name(descriptor)
-                        .is_some_and(|name| name == wanted || tag(name) == Some(wanted))
-            }
-        };
-        let found: Vec<&Descriptor> = index.manifests.iter().filter(fits).collect();
-        let mut digests: Vec<&Digest> = found.iter().map(|found| &found.digest).collect();
-        digests.dedup();
-        let [digest] = digests[..] else {
-            let names = index
-                .manifests
-                .iter()
-                .map(|descriptor| match name(descriptor) {
-                    Some(name) => format!("`{name}`"),
-                    None => format!("`{}`", descriptor.digest),
-                });
-            let names: Vec<String> = names.collect();
-            return Err(RegistryError::NotInLayout {
-                path: self.path.clone(),
-                wanted: wanted.unwrap_or("exactly one image").into(),
-                found: if names.is_empty() {
-                    "nothing".into()
-                } else {
-                    names.join(", ")
-                },
-            });
-        };
-        let image = self.read(digest)?;
-        if image.platform().serves(platform) {
-            return Ok(image);
-        }
-        Err(RegistryError::NoPlatform {
-            reference: format!("{}@{digest}", self.path.display()),
-            wanted: platform.to_string(),
-            found: format!("`{}`", image.platform()),
-        })
+            })
+            .buffer_unordered(DOWNLOADS)
+            .try_collect()
+            .await
     }
 
     /// Derives every promise of an image again from the bytes in the folder.
     pub fn validate(&self, image: &Image) -> Result<(), RegistryError> {
         let blobs = self.blobs(image);
         Ok(image.validate(|digest| Ok(blobs.open(digest)? as Box<dyn io::Read>))?)
-    }
-
-    /// Reads the index.
-    pub fn index(&self) -> Result<Index, RegistryError> {
-        let bytes = fs_err::read(self.path.join("index.json"))
-            .map_err(RegistryError::file("read the layout's index"))?;
-        let index: Document<Index> = Document::parse("index", bytes)?;
-        Ok(index.value().clone())
-    }
-
-    fn read(&self, digest: &Digest) -> Result<Image, RegistryError> {
-        let read = |digest: &Digest| {
-            let bytes = fs_err::read(self.blob(digest))
-                .map_err(RegistryError::file("read a document of the layout"))?;
-            if Digest::of(&bytes) == *digest {
-                return Ok(bytes);
-            }
-            Err(RegistryError::Corrupt {
-                doing: format!("read `{}`", self.blob(digest).display()),
-            })
-        };
-        let manifest: Document<Manifest> = Document::parse("manifest", read(digest)?)?;
-        let config = read(&manifest.value().config.digest)?;
-        Ok(Image::parse(manifest.bytes().into(), config)?)
     }
 
     fn bring(&self, layer: &Layer, blobs: &Blobs) -> Result<(), RegistryError> {
@@ -226,11 +140,11 @@ impl Layout {
         fs_err::rename(&partial, self.blob(&layer.digest)).map_err(doing())
     }
 
-    fn write_blob(&self, digest: &Digest, bytes: &[u8]) -> Result<(), RegistryError> {
+    pub(crate) fn write_blob(&self, digest: &Digest, bytes: &[u8]) -> Result<(), RegistryError> {
         self.replace(&self.blob(digest), bytes)
     }
 
-    fn write_index(&self, index: &Index) -> Result<(), RegistryError> {
+    pub(crate) fn write_index(&self, index: &Index) -> Result<(), RegistryError> {
         let document = Document::of(index.clone());
         self.replace(&self.path.join("index.json"), document.bytes())
     }
@@ -255,36 +169,4 @@ impl Layout {
 
 pub(crate) fn oci_layout_file() -> &'static str {
     r#"{"imageLayoutVersion":"1.0.0"}"#
-}
-
-/// Gives the descriptors of an image in an index, one a name.
-pub(crate) fn descriptors(image: &Image, names: &[&str]) -> Vec<Descriptor> {
-    if names.is_empty() {
-        return vec![image.descriptor()];
-    }
-    names
-        .iter()
-        .map(|name| {
-            let mut descriptor = image.descriptor();
-            let tag = tag(name).unwrap_or("latest");
-            descriptor.annotations.insert(REF_NAME.into(), tag.into());
-            descriptor
-                .annotations
-                .insert(CONTAINERD_NAME.into(), (*name).into());
-            descriptor
-        })
-        .collect()
-}
-
-fn name(descriptor: &Descriptor) -> Option<&str> {
-    let annotations = &descriptor.annotations;
-    annotations
-        .get(CONTAINERD_NAME)
-        .or_else(|| annotations.get(REF_NAME))
-        .map(String::as_str)
-}
-
-fn tag(name: &str) -> Option<&str> {
-    let last = name.rsplit('/').next()?;
-    last.split_once(':').map(|(_, tag)| tag)
 }

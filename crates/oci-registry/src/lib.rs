@@ -1,8 +1,9 @@
 //! Places that hold OCI images: a registry, a layout on disk, an archive.
 //!
 //! An image is a value of [`oci_image`]; its layers' bytes are wherever [`Blobs`] says. A push
-//! sends what the registry lacks, then the manifest by digest, and the tag last: a push that is
-//! cut off leaves no tag behind.
+//! sends what the registry lacks, then the manifests by digest, and the tag last: a push that is
+//! cut off leaves no tag behind. What fails and may pass is tried again, and whatever is read by
+//! digest has that digest.
 //!
 //! ```no_run
 //! use oci_image::{Draft, Entries, Level, Platform};
@@ -35,18 +36,29 @@
 mod access;
 pub mod archive;
 mod blobs;
+mod ecr;
 mod error;
+mod fallback;
 mod layout;
+mod listing;
+mod push;
+mod referrers;
 mod registry;
 mod retry;
+mod traffic;
+mod transfer;
 mod tree;
 
 pub use access::{Access, Credentials};
+pub use aws_account::EcrHost;
 pub use blobs::{Blobs, Source};
+pub use ecr::ecr_login;
 pub use error::RegistryError;
 pub use layout::Layout;
 pub use oci_distribution::Reference;
-pub use registry::{Pushed, Registry};
+pub use push::Pushed;
+pub use registry::{Published, Registry};
+pub use traffic::Traffic;
 pub use tree::add_tree;
 
 /// Reads a reference as people write it: `python:3.14-slim` is Docker Hub's.

@@ -1,21 +1,20 @@
-//! A registry, through `oci_distribution`.
+//! Registries, through `oci_distribution`: what a reference means, and tags.
 
-use std::collections::BTreeSet;
-use std::io::Write as _;
-use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use oci_distribution::client::{ClientConfig, ClientProtocol};
 use oci_distribution::errors::OciDistributionError;
+use oci_distribution::secrets::RegistryAuth;
 use oci_distribution::{Client, Reference};
-use oci_image::{Digest, Document, Hashing, Image, Index, Layer, Platform, media_type};
+use oci_image::{Descriptor, Digest, Document, Image, Index, Manifest, Platform, media_type};
 use serde::Deserialize;
-use tokio::io::AsyncReadExt as _;
+use tokio::sync::Mutex;
 
 use crate::retry::{is_absent, with_retry};
-use crate::{Access, Blobs, RegistryError, Source};
+use crate::traffic::Meter;
+use crate::{Access, RegistryError, Traffic};
 
 const ACCEPTED: [&str; 4] = [
     media_type::MANIFEST,
@@ -23,25 +22,38 @@ const ACCEPTED: [&str; 4] = [
     media_type::DOCKER_MANIFEST,
     media_type::DOCKER_INDEX,
 ];
-/// How much of a file is read at once.
-const BLOCK: usize = 1 << 20;
+const USER_AGENT: &str = concat!("fastapi-eks-actions/", env!("CARGO_PKG_VERSION"));
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const READ_TIMEOUT: Duration = Duration::from_mins(1);
+/// How many small questions are asked at once.
+pub(crate) const QUESTIONS: usize = 8;
 
-/// Registries, as far as one kind of access reaches.
+/// Registries, as far as one kind of access reaches. Clones count their traffic together.
+///
+/// What is read by digest has that digest, or the read fails: other bytes are asked for again a
+/// few times, then told as [`RegistryError::Corrupt`].
 #[derive(Clone)]
 pub struct Registry {
-    client: Client,
-    access: Access,
+    pub(crate) client: Client,
+    /// For the questions that `client` cannot ask.
+    pub(crate) http: reqwest::Client,
+    pub(crate) access: Access,
+    pub(crate) meter: Meter,
+    /// Lets the tasks of this process take turns where a registry has no lists of its own.
+    pub(crate) turn: Arc<Mutex<()>>,
 }
 
-/// What a push did.
+/// What a reference means: an index with its images, or one image.
 #[derive(Clone, Debug)]
-pub struct Pushed {
-    /// The image, by digest.
-    pub reference: String,
-    /// The bytes of the layers that were sent.
-    pub sent: u64,
-    /// How many layers were sent; the registry had the others.
-    pub layers_sent: usize,
+pub struct Published {
+    /// The digest that the reference means.
+    pub digest: Digest,
+    /// What it means, as an artifact names its subject.
+    pub descriptor: Descriptor,
+    /// The index, when it is one.
+    pub index: Option<Document<Index>>,
+    /// The images, in the order of the index.
+    pub images: Vec<Image>,
 }
 
 #[derive(Deserialize)]
@@ -53,56 +65,46 @@ struct Typed {
     manifests: Option<Vec<serde::de::IgnoredAny>>,
 }
 
-impl Typed {
-    fn is_index(&self) -> bool {
-        match self.media_type.as_deref() {
-            Some(name) => name == media_type::INDEX || name == media_type::DOCKER_INDEX,
-            None => self.manifests.is_some(),
-        }
-    }
-}
-
 impl Registry {
     /// Makes a client; nothing is sent yet.
     pub fn connect(access: Access) -> Result<Self, RegistryError> {
-        // Fails when another part of the process installed a provider already, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        // The client's own constructor panics where there is no CA bundle; this one tells.
-        reqwest::Client::builder()
-            .build()
-            .map_err(|error| RegistryError::Client(error.into()))?;
+        // The other client's own constructor panics where there is no CA bundle; this one tells.
+        let http = http_client()?;
         let config = ClientConfig {
             protocol: ClientProtocol::HttpsExcept(access.plain_http.clone()),
             use_monolithic_push: true,
-            connect_timeout: Some(Duration::from_secs(10)),
-            read_timeout: Some(Duration::from_mins(1)),
-            user_agent: concat!("fastapi-eks-actions/", env!("CARGO_PKG_VERSION")),
+            connect_timeout: Some(CONNECT_TIMEOUT),
+            read_timeout: Some(READ_TIMEOUT),
+            user_agent: USER_AGENT,
             ..ClientConfig::default()
         };
         let client =
             Client::try_from(config).map_err(|error| RegistryError::Client(error.into()))?;
-        Ok(Self { client, access })
+        Ok(Self {
+            client,
+            http,
+            access,
+            meter: Meter::default(),
+            turn: Arc::default(),
+        })
     }
 
-    /// Gives the digest that a reference means now.
+    /// Says what went over the network so far.
+    #[must_use]
+    pub fn traffic(&self) -> Traffic {
+        self.meter.traffic()
+    }
+
+    /// Gives the digest that a reference means now: an image's or an index's.
     pub async fn resolve(&self, reference: &Reference) -> Result<Digest, RegistryError> {
-        let auth = self.access.authentication(reference.resolve_registry())?;
-        let digest = self
-            .unless_absent(reference, "resolve", async || {
-                self.client.fetch_manifest_digest(reference, &auth).await
-            })
+        self.resolve_if_any(reference)
             .await?
-            .ok_or_else(|| RegistryError::NotFound(reference.whole()))?;
-        Ok(digest.parse()?)
+            .ok_or_else(|| RegistryError::NotFound(reference.whole()))
     }
 
     /// Says whether a reference exists.
     pub async fn exists(&self, reference: &Reference) -> Result<bool, RegistryError> {
-        match self.resolve(reference).await {
-            Ok(_) => Ok(true),
-            Err(RegistryError::NotFound(_)) => Ok(false),
-            Err(error) => Err(error),
-        }
+        Ok(self.resolve_if_any(reference).await?.is_some())
     }
 
     /// Reads the documents of an image; of an index, those of one platform.
@@ -115,196 +117,86 @@ impl Registry {
         if is_index(&manifest) {
             let index: Document<Index> = Document::parse("index", manifest)?;
             let found = index.value().find(platform).ok_or_else(|| {
-                let platforms = index.value().manifests.iter();
-                let platforms: BTreeSet<String> = platforms
-                    .filter_map(|manifest| manifest.platform.as_ref())
-                    .filter(|platform| platform.os != "unknown")
-                    .map(|platform| format!("`{platform}`"))
-                    .collect();
-                RegistryError::NoPlatform {
-                    reference: reference.whole(),
-                    wanted: platform.to_string(),
-                    found: Vec::from_iter(platforms).join(", "),
-                }
+                RegistryError::no_platform(reference.whole(), platform, &index.value().platforms())
             })?;
             let one = reference.clone_with_digest(found.digest.to_string());
             manifest = self.manifest(&one).await?;
         }
-        let parsed: Document<oci_image::Manifest> = Document::parse("manifest", manifest)?;
-        let digest = parsed.value().config.digest.clone();
-        let config = self.small_blob(reference, &digest).await?;
-        let image = Image::parse(parsed.bytes().into(), config)?;
+        let image = self.image_of(reference, manifest).await?;
         if image.platform().serves(platform) {
             return Ok(image);
         }
-        Err(RegistryError::NoPlatform {
-            reference: reference.whole(),
-            wanted: platform.to_string(),
-            found: format!("`{}`", image.platform()),
-        })
+        let found = [image.platform().to_string()];
+        Err(RegistryError::no_platform(
+            reference.whole(),
+            platform,
+            &found,
+        ))
     }
 
-    /// Downloads a layer of an image into a file, which exists only when it is whole.
-    pub async fn download(
+    /// Reads what a reference means, with the images of all platforms; nothing when it does not
+    /// exist. What else an index lists (attestations, under the platform `unknown`) is left out.
+    pub async fn published(
         &self,
         reference: &Reference,
-        layer: &Layer,
-        path: &Path,
-    ) -> Result<(), RegistryError> {
-        self.authenticate(reference).await?;
-        let doing = || format!("download layer `{}` of `{reference}`", layer.digest);
-        let partial = path.with_extension("partial");
-        with_retry(doing, reference.resolve_registry(), async || {
-            let digest = layer.digest.as_str();
-            let mut bytes = self.client.pull_blob_stream(reference, digest).await?;
-            let mut file = Hashing::new(fs_err::File::create(&partial)?);
-            while let Some(block) = bytes.try_next().await? {
-                file.write_all(&block)?;
-            }
-            let (_, found, _) = file.finish();
-            if found == layer.digest {
-                return Ok(fs_err::rename(&partial, path)?);
-            }
-            Err(OciDistributionError::IoError(std::io::Error::other(
-                format!("digest `{found}` came"),
-            )))
-        })
-        .await
-    }
-
-    /// Pushes an image to a repository: the layers that it lacks, the config, the manifest by
-    /// digest, and, when the reference has one, the tag.
-    pub async fn push(
-        &self,
-        image: &Image,
-        blobs: &Blobs,
-        target: &Reference,
-    ) -> Result<Pushed, RegistryError> {
-        self.authenticate(target).await?;
-        let mut pushed = Pushed {
-            reference: by_digest(target, image.digest()),
-            sent: 0,
-            layers_sent: 0,
+    ) -> Result<Option<Published>, RegistryError> {
+        let Some(bytes) = self.manifest_if_any(reference).await? else {
+            return Ok(None);
         };
-        let mut seen = BTreeSet::new();
-        for layer in image.layers() {
-            if seen.insert(layer.digest.clone()) && self.push_layer(&layer, blobs, target).await? {
-                pushed.sent += layer.size;
-                pushed.layers_sent += 1;
-            }
+        if !is_index(&bytes) {
+            let image = self.image_of(reference, bytes).await?;
+            return Ok(Some(Published {
+                digest: image.digest().clone(),
+                descriptor: image.descriptor(),
+                index: None,
+                images: vec![image],
+            }));
         }
-        let config = image.config();
-        if !self.has_blob(target, config.digest()).await? {
-            let doing = || format!("push config `{}` to `{}`", config.digest(), place(target));
-            with_retry(doing, target.resolve_registry(), async || {
-                let digest = config.digest().as_str();
-                let bytes = config.bytes().to_vec();
-                self.client.push_blob(target, bytes, digest).await
+        let index: Document<Index> = Document::parse("index", bytes)?;
+        let wanted = index.value().manifests.iter().filter(|manifest| {
+            let known = manifest.platform.as_ref().is_none_or(Platform::is_known);
+            known && manifest.artifact_type.is_none() && !manifest.is_index()
+        });
+        let images = stream::iter(wanted)
+            .map(|manifest| async {
+                let one = reference.clone_with_digest(manifest.digest.to_string());
+                self.image_of(&one, self.manifest(&one).await?).await
             })
+            .buffered(QUESTIONS)
+            .try_collect()
             .await?;
-        }
-        self.put_manifest(image, target, image.digest().as_str())
-            .await?;
-        if let Some(tag) = target.tag().filter(|_| target.digest().is_none()) {
-            self.put_manifest(image, target, tag).await?;
-        }
-        Ok(pushed)
+        Ok(Some(Published {
+            digest: index.digest().clone(),
+            descriptor: Descriptor::of(&index.value().media_type, index.bytes()),
+            images,
+            index: Some(index),
+        }))
     }
 
     /// Lets a tag mean an image that the repository holds already.
     pub async fn tag(&self, image: &Image, target: &Reference) -> Result<(), RegistryError> {
+        let manifest = image.manifest();
+        self.tag_document(manifest.bytes(), &manifest.value().media_type, target)
+            .await
+    }
+
+    /// Lets a tag mean a manifest or index that the repository holds already by digest.
+    pub async fn tag_document(
+        &self,
+        bytes: &[u8],
+        media_type: &str,
+        target: &Reference,
+    ) -> Result<(), RegistryError> {
         self.authenticate(target).await?;
-        self.put_manifest(image, target, target.tag().unwrap_or("latest"))
-            .await
+        let tag = target.tag().unwrap_or("latest");
+        self.put_manifest(bytes, media_type, target, tag).await
     }
 
-    /// Copies an image by digest from one repository to another.
-    pub async fn copy(
+    /// Writes a manifest or index under a tag or its digest.
+    pub(crate) async fn put_manifest(
         &self,
-        from: &Reference,
-        platform: &Platform,
-        to: &Reference,
-    ) -> Result<Pushed, RegistryError> {
-        let image = self.image(from, platform).await?;
-        self.push(&image, &Blobs::of_remote(&image, from), to).await
-    }
-
-    async fn push_layer(
-        &self,
-        layer: &Layer,
-        blobs: &Blobs,
-        target: &Reference,
-    ) -> Result<bool, RegistryError> {
-        if self.has_blob(target, &layer.digest).await? {
-            return Ok(false);
-        }
-        let source = blobs
-            .get(&layer.digest)
-            .ok_or_else(|| RegistryError::NoBytes(layer.digest.to_string()))?;
-        if let Source::Registry(from) = source {
-            self.authenticate(from).await?;
-            if from.resolve_registry() == target.resolve_registry()
-                && self
-                    .client
-                    .mount_blob(target, from, layer.digest.as_str())
-                    .await
-                    .is_ok()
-            {
-                return Ok(false);
-            }
-        }
-        let doing = || format!("push layer `{}` to `{}`", layer.digest, place(target));
-        with_retry(doing, target.resolve_registry(), async || {
-            self.send(layer, source, target).await
-        })
-        .await?;
-        Ok(true)
-    }
-
-    async fn send(
-        &self,
-        layer: &Layer,
-        source: &Source,
-        target: &Reference,
-    ) -> Result<(), OciDistributionError> {
-        let digest = layer.digest.as_str();
-        let bytes = match source {
-            Source::Bytes(bytes) => {
-                let bytes = Bytes::copy_from_slice(bytes);
-                stream::once(async { Ok(bytes) }).boxed()
-            }
-            Source::File(path) => {
-                let file = tokio::fs::File::open(path).await?;
-                stream::try_unfold(file, async |mut file| {
-                    let mut block = vec![0; BLOCK];
-                    let read = file.read(&mut block).await?;
-                    block.truncate(read);
-                    Ok((read > 0).then(|| (Bytes::from(block), file)))
-                })
-                .boxed()
-            }
-            Source::Registry(from) => {
-                let bytes = self.client.pull_blob_stream(from, digest).await?;
-                bytes.map_err(OciDistributionError::IoError).boxed()
-            }
-        };
-        self.client
-            .push_blob_stream(target, bytes, digest, Some(layer.size))
-            .await
-            .map(|_| ())
-    }
-
-    async fn has_blob(&self, target: &Reference, digest: &Digest) -> Result<bool, RegistryError> {
-        let doing = || format!("look for `{digest}` in `{}`", place(target));
-        with_retry(doing, target.resolve_registry(), async || {
-            self.client.blob_exists(target, digest.as_str()).await
-        })
-        .await
-    }
-
-    async fn put_manifest(
-        &self,
-        image: &Image,
+        bytes: &[u8],
+        media_type: &str,
         target: &Reference,
         name: &str,
     ) -> Result<(), RegistryError> {
@@ -315,49 +207,91 @@ impl Registry {
             target.repository().into(),
             name.into(),
         );
-        let content_type = image.manifest().value().media_type.parse().map_err(|_| {
+        let content_type = media_type.parse().map_err(|_| {
             RegistryError::Client("the manifest's media type is no header value".into())
         })?;
         let doing = || format!("push manifest `{name}` to `{}`", place(target));
-        with_retry(doing, target.resolve_registry(), async || {
-            let bytes = image.manifest().bytes().to_vec();
+        self.attempt(doing, target, async || {
+            self.meter.sent(bytes.len());
             let content_type = reqwest::header::HeaderValue::clone(&content_type);
             self.client
-                .push_manifest_raw(&named, bytes, content_type)
+                .push_manifest_raw(&named, bytes.to_vec(), content_type)
                 .await
                 .map(|_| ())
         })
         .await
     }
 
-    async fn manifest(&self, reference: &Reference) -> Result<Vec<u8>, RegistryError> {
-        let auth = self.access.authentication(reference.resolve_registry())?;
-        let (bytes, _) = self
-            .unless_absent(reference, "read", async || {
-                self.client
-                    .pull_manifest_raw(reference, &auth, &ACCEPTED)
-                    .await
-            })
+    /// Reads a manifest or index that must exist.
+    pub(crate) async fn manifest(&self, reference: &Reference) -> Result<Vec<u8>, RegistryError> {
+        self.manifest_if_any(reference)
             .await?
-            .ok_or_else(|| RegistryError::NotFound(reference.whole()))?;
-        Ok(bytes.to_vec())
+            .ok_or_else(|| RegistryError::NotFound(reference.whole()))
     }
 
-    async fn small_blob(
+    /// Reads a manifest or index, if there is one.
+    pub(crate) async fn manifest_if_any(
         &self,
         reference: &Reference,
-        digest: &Digest,
-    ) -> Result<Vec<u8>, RegistryError> {
-        self.authenticate(reference).await?;
-        let doing = || format!("read config `{digest}` of `{reference}`");
-        with_retry(doing, reference.resolve_registry(), async || {
-            let mut bytes = Vec::new();
-            self.client
-                .pull_blob(reference, digest.as_str(), &mut bytes)
-                .await?;
-            Ok(bytes)
-        })
-        .await
+    ) -> Result<Option<Vec<u8>>, RegistryError> {
+        let auth = self.authenticate(reference).await?;
+        let read = self
+            .unless_absent(reference, "read", async || {
+                let (bytes, _) = self
+                    .client
+                    .pull_manifest_raw(reference, &auth, &ACCEPTED)
+                    .await?;
+                self.meter.received(bytes.len());
+                Ok(bytes)
+            })
+            .await?;
+        Ok(read.map(Vec::from))
+    }
+
+    /// Gives the digest that a reference means, if it means anything.
+    pub(crate) async fn resolve_if_any(
+        &self,
+        reference: &Reference,
+    ) -> Result<Option<Digest>, RegistryError> {
+        let auth = self.authenticate(reference).await?;
+        let digest = self
+            .unless_absent(reference, "resolve", async || {
+                self.client.fetch_manifest_digest(reference, &auth).await
+            })
+            .await?;
+        Ok(digest.map(|digest| digest.parse()).transpose()?)
+    }
+
+    /// Finds out how to log in at the registry of a reference, and tells the client.
+    pub(crate) async fn authenticate(
+        &self,
+        reference: &Reference,
+    ) -> Result<RegistryAuth, RegistryError> {
+        let registry = reference.resolve_registry();
+        let auth = self.access.authentication(registry)?;
+        self.client.store_auth_if_needed(registry, &auth).await;
+        Ok(auth)
+    }
+
+    /// Does something with the registry of a reference, a few times if need be.
+    pub(crate) async fn attempt<T>(
+        &self,
+        doing: impl Fn() -> String,
+        reference: &Reference,
+        attempt: impl AsyncFnMut() -> Result<T, OciDistributionError>,
+    ) -> Result<T, RegistryError> {
+        with_retry(doing, reference.resolve_registry(), &self.meter, attempt).await
+    }
+
+    async fn image_of(
+        &self,
+        reference: &Reference,
+        manifest: Vec<u8>,
+    ) -> Result<Image, RegistryError> {
+        let parsed: Document<Manifest> = Document::parse("manifest", manifest)?;
+        let doing = || format!("read the config of `{reference}`");
+        let config = self.blob(doing, reference, &parsed.value().config).await?;
+        Ok(Image::parse(parsed.bytes().into(), config)?)
     }
 
     async fn unless_absent<T>(
@@ -367,34 +301,35 @@ impl Registry {
         mut attempt: impl AsyncFnMut() -> Result<T, OciDistributionError>,
     ) -> Result<Option<T>, RegistryError> {
         let doing = || format!("{verb} `{reference}`");
-        with_retry(
-            doing,
-            reference.resolve_registry(),
-            async || match attempt().await {
-                Ok(value) => Ok(Some(value)),
-                Err(error) if is_absent(&error) => Ok(None),
-                Err(error) => Err(error),
-            },
-        )
+        self.attempt(doing, reference, async || match attempt().await {
+            Ok(value) => Ok(Some(value)),
+            Err(error) if is_absent(&error) => Ok(None),
+            Err(error) => Err(error),
+        })
         .await
     }
+}
 
-    async fn authenticate(&self, reference: &Reference) -> Result<(), RegistryError> {
-        let registry = reference.resolve_registry();
-        let auth = self.access.authentication(registry)?;
-        self.client.store_auth_if_needed(registry, &auth).await;
-        Ok(())
-    }
+/// Makes a client for the requests that `oci_distribution` has no function for.
+pub(crate) fn http_client() -> Result<reqwest::Client, RegistryError> {
+    // Fails when another part of the process installed a provider already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .read_timeout(READ_TIMEOUT)
+        .user_agent(USER_AGENT)
+        .build()
+        .map_err(|error| RegistryError::Client(error.into()))
 }
 
 fn is_index(manifest: &[u8]) -> bool {
-    serde_json::from_slice::<Typed>(manifest).is_ok_and(|typed| typed.is_index())
+    let typed: Result<Typed, _> = serde_json::from_slice(manifest);
+    typed.is_ok_and(|typed| match typed.media_type {
+        Some(name) => media_type::is_index(&name),
+        None => typed.manifests.is_some(),
+    })
 }
 
-fn place(target: &Reference) -> String {
+pub(crate) fn place(target: &Reference) -> String {
     format!("{}/{}", target.registry(), target.repository())
-}
-
-fn by_digest(target: &Reference, digest: &Digest) -> String {
-    format!("{}@{digest}", place(target))
 }

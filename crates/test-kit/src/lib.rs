@@ -6,9 +6,12 @@
 )]
 
 mod apiserver;
+mod exchange;
+mod faulty;
 mod registry;
 mod step;
 
 pub use apiserver::{ApiServer, tool};
+pub use faulty::{Fault, FaultyRegistry};
 pub use registry::{RegistryServer, free_address};
 pub use step::{Finished, Step};

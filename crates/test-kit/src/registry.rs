@@ -86,6 +86,17 @@ impl RegistryServer {
         }
     }
 
+    /// Deletes a manifest from a repository, as the registry's own files tell.
+    ///
+    /// # Panics
+    /// When it is not there.
+    pub fn forget(&self, repository: &str, digest: &str) {
+        let folder = self.folder.path().join(format!(
+            "data/docker/registry/v2/repositories/{repository}/_manifests/revisions/sha256/{digest}"
+        ));
+        fs_err::remove_dir_all(folder).expect("the manifest");
+    }
+
     /// Lists the tags of a repository, as the registry's own files tell.
     #[must_use]
     pub fn tags(&self, repository: &str) -> Vec<String> {

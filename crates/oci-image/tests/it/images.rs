@@ -1,5 +1,6 @@
 //! Images: documents that an independent reader takes, and validation that finds every corruption.
 
+use std::collections::BTreeMap;
 use std::io;
 
 use oci_image::{Digest, Draft, Entries, Image, Index, Layer, Platform};
@@ -81,6 +82,40 @@ fn an_image_on_another_keeps_its_layers_and_settings() {
 }
 
 #[test]
+fn layers_carry_what_is_known_of_them() {
+    let (base, top) = (layer("base"), layer("top"));
+    let note = |text: &str| BTreeMap::from([("com.example.layer".to_owned(), text.to_owned())]);
+    let below = Draft::from_scratch(Platform::linux_amd64())
+        .annotated_layer(base.0.clone(), "base", note("base"))
+        .finish();
+    let above = Draft::on(&below)
+        .annotated_layer(top.0.clone(), "top", note("top"))
+        .finish();
+    let notes = |image: &Image| -> Vec<_> {
+        let layers = image.descriptors().iter();
+        layers.map(|layer| layer.annotations.clone()).collect()
+    };
+    assert_eq!(notes(&below), [note("base")]);
+    // What the maker of the base said is not ours to say.
+    assert_eq!(notes(&above), [BTreeMap::new(), note("top")]);
+    let digests: Vec<_> = above
+        .descriptors()
+        .iter()
+        .map(|layer| &layer.digest)
+        .collect();
+    assert_eq!(digests, [&base.0.digest, &top.0.digest]);
+
+    let manifest = ImageManifest::from_reader(above.manifest().bytes()).expect("a manifest");
+    assert_eq!(manifest.layers()[0].annotations(), &None);
+    let annotations = manifest.layers()[1].annotations().as_ref();
+    assert_eq!(
+        annotations.expect("annotations")["com.example.layer"],
+        "top"
+    );
+    assert!(manifest.artifact_type().is_none() && manifest.subject().is_none());
+}
+
+#[test]
 fn documents_that_were_read_keep_their_bytes() {
     let image = image(&[&layer("base")]);
     let spaced = format!(
@@ -154,6 +189,29 @@ fn documents_that_do_not_fit_are_refused() {
     );
     let garbage = Image::parse(b"{".to_vec(), Vec::new()).expect_err("no JSON");
     assert!(garbage.to_string().starts_with("read manifest `sha256:"));
+}
+
+#[test]
+fn an_index_of_images_is_in_the_order_of_platforms() {
+    let images = ["linux/arm64", "linux/amd64", "linux/arm/v7"].map(|name| {
+        Draft::from_scratch(name.parse().expect("a platform"))
+            .layer(layer("base").0, "base")
+            .finish()
+    });
+    let index = Index::of(&images);
+    let reversed: Vec<Image> = images.iter().rev().cloned().collect();
+    assert_eq!(index, Index::of(&reversed));
+    let names = Vec::from_iter(index.value().platforms());
+    assert_eq!(names, ["linux/amd64", "linux/arm/v7", "linux/arm64"]);
+    let listed = index.value().manifests.iter();
+    let listed: Vec<&Digest> = listed.map(|manifest| &manifest.digest).collect();
+    assert_eq!(listed, [1, 2, 0].map(|place: usize| images[place].digest()));
+
+    let note = BTreeMap::from([("com.example.index".to_owned(), "text".to_owned())]);
+    let annotated = Index::annotated(&images, note.clone());
+    assert_eq!(annotated.value().annotations, note);
+    assert_eq!(annotated.value().manifests, index.value().manifests);
+    ImageIndex::from_reader(annotated.bytes()).expect("oci-spec takes the index");
 }
 
 #[test]

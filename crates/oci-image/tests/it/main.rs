@@ -5,6 +5,7 @@
     reason = "a test ends with the reason when its own preparation fails"
 )]
 
+mod artifacts;
 mod images;
 mod layers;
 

@@ -1,16 +1,9 @@
 //! Layouts: the round trip, names, and corruption that is found.
 
-use oci_image::{Entries, Level, Platform};
+use oci_image::{Artifact, Entries, Index, Level, Platform};
 use oci_registry::{Layout, RegistryError, add_tree};
-use tempfile::TempDir;
 
-use crate::image;
-
-fn layout() -> (TempDir, Layout) {
-    let folder = TempDir::new().expect("a folder");
-    let layout = Layout::create(folder.path().join("image")).expect("a layout");
-    (folder, layout)
-}
+use crate::{image, image_for, layout};
 
 #[test]
 fn the_round_trip_gives_the_same_image() {
@@ -44,6 +37,89 @@ fn a_name_means_what_was_put_last() {
         .expect("an image");
     assert_eq!(read.digest(), two.digest());
     assert_eq!(layout.index().expect("an index").manifests.len(), 1);
+}
+
+#[test]
+fn an_index_is_one_entry_that_leads_to_every_platform() {
+    let (_folder, layout) = layout();
+    let platforms = ["linux/amd64", "linux/arm64"].map(|name| name.parse().expect("a platform"));
+    let images = platforms
+        .clone()
+        .map(|platform: Platform| image_for(&layout, platform, &["base", "application"]));
+    let index = Index::of(&images);
+    layout
+        .put_all(&images, Some(&index), &["acme/orders:1", "acme/orders:2"])
+        .expect("the images");
+
+    let listed = layout.index().expect("an index").manifests;
+    assert_eq!(listed.len(), 2);
+    for entry in &listed {
+        assert_eq!(&entry.digest, index.digest());
+        assert!(entry.is_index() && entry.platform.is_none());
+    }
+    for (platform, image) in platforms.iter().zip(&images) {
+        for wanted in [
+            None,
+            Some("2"),
+            Some("acme/orders:1"),
+            Some(index.digest().as_str()),
+            Some(image.digest().as_str()),
+        ] {
+            let read = layout.image(wanted, platform).expect("an image");
+            assert_eq!(&read, image);
+        }
+        layout.validate(image).expect("a valid image");
+    }
+    let s390x = "linux/s390x".parse().expect("a platform");
+    let error = layout.image(Some("1"), &s390x).expect_err("no s390x");
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "`{}@{}` does not exist for `linux/s390x`: it does for `linux/amd64`, `linux/arm64`",
+            layout.path().display(),
+            index.digest()
+        )
+    );
+}
+
+#[test]
+fn an_index_that_nobody_made_is_made() {
+    let (_folder, layout) = layout();
+    let images = ["linux/arm64", "linux/amd64"].map(|name| {
+        let platform = name.parse().expect("a platform");
+        image_for(&layout, platform, &["base"])
+    });
+    layout.put_all(&images[..1], None, &["one:1"]).expect("one");
+    layout.put_all(&images, None, &["two:2"]).expect("two");
+    let listed = layout.index().expect("an index").manifests;
+    let digests: Vec<_> = listed.iter().map(|entry| &entry.digest).collect();
+    assert_eq!(digests, [images[0].digest(), Index::of(&images).digest()]);
+}
+
+#[test]
+fn an_artifact_is_listed_and_is_no_image() {
+    let (_folder, layout) = layout();
+    let image = image(&layout, &["base"]);
+    layout.put(&image, &[]).expect("an image");
+    let artifact = Artifact::of(
+        "application/spdx+json",
+        "text/spdx",
+        b"content".to_vec(),
+        image.descriptor(),
+        [("org.opencontainers.image.created".into(), "today".into())].into(),
+    );
+    layout.attach(&artifact).expect("an artifact");
+    layout.attach(&artifact).expect("the same again");
+
+    let listed = layout.index().expect("an index").manifests;
+    assert_eq!(listed, [image.descriptor(), artifact.descriptor()]);
+    let read = |digest| fs_err::read(layout.blob(digest)).expect("a blob");
+    let manifest = artifact.manifest().value();
+    assert_eq!(read(artifact.digest()), artifact.manifest().bytes());
+    assert_eq!(read(&manifest.config.digest), b"{}");
+    assert_eq!(read(&manifest.layers[0].digest), b"content");
+    let only = layout.image(None, &Platform::linux_amd64());
+    assert_eq!(only.expect("the only image"), image);
 }
 
 #[test]
