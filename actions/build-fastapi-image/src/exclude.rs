@@ -1,7 +1,7 @@
 //! Which files of a project stay out of the image.
 
 /// What never belongs into an image: history, environments, caches, tests, secrets of a developer.
-const ALWAYS: [&str; 22] = [
+const ALWAYS: [&str; 24] = [
     "**/.git",
     "**/.github",
     "**/.gitignore",
@@ -24,6 +24,8 @@ const ALWAYS: [&str; 22] = [
     "tests",
     "test",
     "uv.lock",
+    "pylock.toml",
+    "poetry.lock",
 ];
 
 /// The rules for a project: ours, its `.dockerignore`, the input; the last that matches decides.
@@ -46,11 +48,6 @@ impl Excluded {
             .chain(dockerignore.lines())
             .chain(more.iter().map(String::as_str));
         Self(lines.filter_map(Rule::parse).collect())
-    }
-
-    /// Gives the rules that hold for every project.
-    pub(crate) fn always() -> Self {
-        Self::new("", &[])
     }
 
     /// Says whether a path (from the project's folder, with `/`) stays out.

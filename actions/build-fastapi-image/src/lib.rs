@@ -1,36 +1,54 @@
 //! Builds a FastAPI application into an OCI image, from its lock file, without Docker.
 //!
-//! The packages that `uv.lock` names are installed by `uv` as one layer, the application is a
-//! second one, both on top of a base image with Python. Equal input gives an equal digest.
+//! The packages that the lock file names are installed by `uv` into layers that are known by their
+//! inputs before they are made, the application is one more, all on top of a base image with
+//! Python. What an earlier image has is neither downloaded, made nor sent again. Equal input gives
+//! an equal digest.
 
 mod app;
 mod apply;
 mod base;
 mod bytecode;
+mod enter;
 mod error;
 mod exclude;
+mod git;
 mod inputs;
-mod lock;
+mod interpreter;
+mod labels;
+mod layers;
+mod locked;
+mod make;
 mod observe;
+mod openapi;
 mod plan;
+mod previous;
 mod project;
 mod python;
+mod report;
 mod root;
+mod server;
+mod sources;
 mod uv;
 mod venv;
+
+use std::time::Instant;
 
 use action_kit::{Context, Failed, Metadata, Outcome, Report};
 use oci_registry::Registry;
 
+use report::Phases;
+
+pub use enter::{IN_ROOT, in_root};
 pub use error::BuildError;
 pub use inputs::{Inputs, Mode};
-pub use root::{IN_ROOT, in_root};
+pub use interpreter::as_python;
 
 /// The action, as its `action.yml` describes it.
 pub const METADATA: Metadata = Metadata {
     name: "build-fastapi-image",
     title: "Build a FastAPI image",
-    description: "Builds a FastAPI application into an OCI image from its uv.lock: no Docker daemon, no Dockerfile, the same digest on any machine.",
+    description: "Builds a FastAPI application into an OCI image from its lock file: no Docker daemon, no Dockerfile, the same digest on any machine.",
     outputs: &[
         (
             "image",
@@ -53,17 +71,27 @@ pub async fn run(inputs: Inputs, context: Context) -> Result<Report, Failed> {
     }
     let registry = Registry::connect(access)?;
     let request = inputs.check(&context)?;
+    let mut phases = Phases::default();
+    let mut since = Instant::now();
     let observed = observe::observe(&request, &registry).await?;
+    phases.end("observe", &mut since);
     let plan = plan::plan(&request, &observed)?;
+    let changes = plan.images.iter();
+    let changes = changes
+        .map(|image| report::change(image, &observed))
+        .collect::<Vec<_>>();
     tracing::info!(
         "base image {} with Python {}",
         observed.base.name,
         plan.python
     );
-    tracing::info!("application {} of {} files", plan.app, plan.files.len());
+    tracing::info!("application {} of {} files", plan.app, plan.sources.len());
     if inputs.mode == Mode::Plan {
-        return Ok(plan.report(Outcome::Planned));
+        return Ok(plan.report(Outcome::Planned, &changes));
     }
-    let built = apply::apply(&request, &plan, &observed, &registry, &context).await?;
+    let built = apply::apply(
+        &request, &plan, &observed, &registry, &context, changes, phases,
+    )
+    .await?;
     Ok(built.report(&plan))
 }

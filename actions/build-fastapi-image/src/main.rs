@@ -3,6 +3,11 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    let mut arguments = std::env::args_os();
+    let name = arguments.next().unwrap_or_default();
+    if let Some(ended) = build_fastapi_image::as_python(&name, arguments.by_ref()) {
+        return ended;
+    }
     let mut arguments = std::env::args_os().skip(1);
     if arguments
         .next()

@@ -1,37 +1,53 @@
-//! What is there: the project's files, the application, the base image.
+//! What is there: the project, its lock, the base image, what earlier builds left.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use action_kit::Failed;
-use oci_registry::Registry;
+use futures::future::try_join;
+use oci_image::Digest;
+use oci_registry::{Registry, RegistryError};
 
 use crate::app::{self, App};
-use crate::base::{self, Base};
+use crate::base::Base;
 use crate::error::BuildError;
-use crate::exclude::Excluded;
+use crate::git::{self, Checkout};
 use crate::inputs::Request;
-use crate::project::{self, Files};
+use crate::locked::{self, Locked, Member};
+use crate::previous::{Previous, with_tag};
+use crate::project::Files;
 use crate::python::{Version, fits};
+use crate::sources::{self, Source};
 
 /// What was found.
 #[derive(Clone, Debug)]
 pub(crate) struct Observed {
     pub(crate) files: Files,
+    pub(crate) locked: Locked,
+    pub(crate) checkout: Checkout,
+    /// The folder that the paths of sources and members start from.
+    pub(crate) root: PathBuf,
     pub(crate) app: App,
+    pub(crate) sources: Vec<Source>,
     pub(crate) base: Base,
-    /// The application's files, from the project's folder, in order.
-    pub(crate) paths: Vec<String>,
+    pub(crate) previous: Previous,
+    /// The tags that exist, and what they mean; asked only when they must not move.
+    pub(crate) tags: Vec<(String, Digest)>,
 }
 
-/// Looks at the project and at the base image.
+/// Looks at the project, the base image and earlier images.
 pub(crate) async fn observe(request: &Request, registry: &Registry) -> Result<Observed, Failed> {
-    let files = project::read(&request.folder, &request.shown_folder)?;
-    let app = app::find(&request.folder, request.app.as_deref(), &files.pyproject)?;
-    let excluded = excluded(request)?;
-    let mut paths = Vec::new();
-    list(&request.folder, "", &excluded, &mut paths)
-        .map_err(BuildError::file("list the project's files"))?;
-    paths.sort();
+    let (files, mut locked) = locked::read(
+        &request.workspace,
+        &request.folder,
+        &request.shown_folder,
+        &request.selection,
+    )?;
+    let below = rooted(&mut locked.members);
+    let root = request.workspace.join(below);
+    let project = locked.members.iter().find(|member| member.project);
+    let folder = project.map_or(root.clone(), |project| root.join(&project.folder));
+    let app = app::find(&folder, request.app.as_deref(), &files.pyproject)?;
+    let sources = sources::read(&root, &locked.members, &request.exclude)?;
     let name = match &request.base_image {
         Some(name) => name.clone(),
         None => format!(
@@ -39,13 +55,67 @@ pub(crate) async fn observe(request: &Request, registry: &Registry) -> Result<Ob
             version(request, &files)?
         ),
     };
-    let base = base::find(&name, &request.layout_base, &request.platform, registry).await?;
+    let base = Base::find(&name, &request.workspace, &request.platforms, registry);
+    let earlier = async {
+        Ok((
+            Previous::read(request, registry).await,
+            tags(request, registry).await?,
+        ))
+    };
+    let (base, (previous, tags)) = try_join(base, earlier).await?;
     Ok(Observed {
+        checkout: git::read(&root, &request.environment).await,
         files,
+        locked,
+        root,
         app,
+        sources,
         base,
-        paths,
+        previous,
+        tags,
     })
+}
+
+/// Finds the folder that holds all members, and tells their paths from there: the image must not
+/// depend on where in a checkout they are.
+fn rooted(members: &mut [Member]) -> PathBuf {
+    let mut below = members
+        .first()
+        .map(|member| member.folder.clone())
+        .unwrap_or_default();
+    while !members
+        .iter()
+        .all(|member| member.folder.starts_with(&below))
+        && below.pop()
+    {}
+    for member in members {
+        for path in [&mut member.folder, &mut member.import_root] {
+            if let Ok(inside) = path.strip_prefix(&below) {
+                *path = inside.to_owned();
+            }
+        }
+    }
+    below
+}
+
+/// Asks what tags mean that must not move.
+async fn tags(request: &Request, registry: &Registry) -> Result<Vec<(String, Digest)>, Failed> {
+    let mut tags = Vec::new();
+    let Some(repository) = request
+        .repository
+        .as_ref()
+        .filter(|_| request.immutable_tags)
+    else {
+        return Ok(tags);
+    };
+    for tag in &request.tags {
+        match registry.resolve(&with_tag(repository, tag)).await {
+            Ok(digest) => tags.push((tag.clone(), digest)),
+            Err(RegistryError::NotFound(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(tags)
 }
 
 /// Chooses Python's version for the default base image.
@@ -65,46 +135,4 @@ fn version(request: &Request, files: &Files) -> Result<Version, BuildError> {
     versions
         .find(|version| fits(version, specifier.unwrap_or_default()))
         .ok_or_else(|| BuildError::PythonVersion(specifier.unwrap_or_default().into()))
-}
-
-fn excluded(request: &Request) -> Result<Excluded, BuildError> {
-    let file = request.folder.join(".dockerignore");
-    let text = if file.is_file() {
-        fs_err::read_to_string(&file).map_err(BuildError::file("read `.dockerignore`"))?
-    } else {
-        String::new()
-    };
-    Ok(Excluded::new(&text, &request.exclude))
-}
-
-/// Lists a folder's files, but for the excluded ones.
-pub(crate) fn list(
-    folder: &Path,
-    below: &str,
-    excluded: &Excluded,
-    paths: &mut Vec<String>,
-) -> std::io::Result<()> {
-    for entry in fs_err::read_dir(folder.join(below))? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let Some(name) = name.to_str() else {
-            return Err(std::io::Error::other(format!(
-                "the name of `{}` is not UTF-8",
-                entry.path().display()
-            )));
-        };
-        let path = if below.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{below}/{name}")
-        };
-        let out = excluded.excludes(&path);
-        let kind = entry.file_type()?;
-        if kind.is_dir() && (!out || excluded.has_exceptions()) {
-            list(folder, &path, excluded, paths)?;
-        } else if !kind.is_dir() && !out {
-            paths.push(path);
-        }
-    }
-    Ok(())
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use pep440_rs::VersionSpecifiers;
+
 /// A version of Python, as far as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Version(Vec<u32>);
@@ -27,9 +29,14 @@ impl Version {
         other.0.starts_with(&self.0)
     }
 
-    fn padded(&self) -> [u32; 3] {
-        let part = |index| self.0.get(index).copied().unwrap_or(0);
-        [part(0), part(1), part(2)]
+    /// Gives the number after the first dot.
+    pub(crate) fn minor_number(&self) -> u32 {
+        self.0.get(1).copied().unwrap_or(0)
+    }
+
+    /// Gives the version as packages' versions are compared.
+    pub(crate) fn release(&self) -> pep440_rs::Version {
+        pep440_rs::Version::new(self.0.iter().copied().map(u64::from))
     }
 }
 
@@ -40,43 +47,12 @@ impl fmt::Display for Version {
     }
 }
 
-/// Says whether a version fits a specifier such as `>=3.11,<4`; parts that are not understood are
-/// left to uv.
+/// Says whether a version fits a specifier such as `>=3.11,<4`; one that cannot be read excludes
+/// nothing.
 pub(crate) fn fits(version: &Version, specifier: &str) -> bool {
     specifier
-        .split(',')
-        .all(|clause| fits_clause(version, clause.trim()))
-}
-
-fn fits_clause(version: &Version, clause: &str) -> bool {
-    let end = clause
-        .find(|c: char| !matches!(c, '<' | '>' | '=' | '!' | '~'))
-        .unwrap_or(clause.len());
-    let (operator, text) = clause.split_at(end);
-    let text = text.trim();
-    let (text, any) = match text.strip_suffix(".*") {
-        Some(text) => (text, true),
-        None => (text, false),
-    };
-    let Some(bound) = Version::parse(text) else {
-        return true;
-    };
-    let (found, wanted) = (version.padded(), bound.padded());
-    match operator {
-        ">=" => found >= wanted,
-        "<=" => found <= wanted,
-        ">" => found > wanted,
-        "<" => found < wanted,
-        "==" | "" if any => bound.covers(version),
-        "==" | "" => found == wanted,
-        "!=" if any => !bound.covers(version),
-        "!=" => found != wanted,
-        "~=" => {
-            let keep = bound.0.len().saturating_sub(1);
-            found >= wanted && version.0.starts_with(&bound.0[..keep])
-        }
-        _ => true,
-    }
+        .parse::<VersionSpecifiers>()
+        .map_or(true, |specifiers| specifiers.contains(&version.release()))
 }
 
 #[cfg(test)]

@@ -1,17 +1,13 @@
-//! What `uv` is asked to do: check the lock file, list its packages, install them.
+//! What `uv` is asked to do: fetch wheels, check their digests, install them.
 
 use std::path::{Path, PathBuf};
 
-use action_kit::{Command, CommandError, Environment, Finished, Secret};
+use action_kit::{Command, CommandError, Environment, Secret};
 use oci_image::Platform;
 
 use crate::error::BuildError;
-use crate::exclude::Excluded;
 use crate::inputs::Request;
-use crate::lock;
-use crate::observe::{self, Observed};
 use crate::plan::Plan;
-use crate::root::{CERTIFICATES, Root};
 
 /// The variables that tell uv about indexes, proxies and caches.
 const PASSED: [&str; 18] = [
@@ -36,140 +32,51 @@ const PASSED: [&str; 18] = [
 ];
 /// What the variables with an index's own credentials start with.
 const INDEX_CREDENTIALS: &str = "UV_INDEX_";
+/// What uv says of a file in a wheel that would land outside of where the wheel is unpacked.
+const UNSAFE: &str = "Skipping unsafe file name:";
+/// What it says of a script that would.
+const UNSAFE_SCRIPT: &str = "Script path must resolve to a file within the scripts directory:";
 /// Where Debian and most images keep the certificates.
 const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
-/// The folder inside a root that uv works in.
-const PROJECT: &str = "/tmp/project";
-
-/// uv, with a Python to ask.
-#[derive(Debug)]
-pub(crate) struct Uv<'a> {
+/// uv, with a Python to ask what wheels it takes.
+#[derive(Clone, Debug)]
+pub(crate) struct Uv {
     folder: PathBuf,
     variables: Vec<(String, String)>,
     certificates: PathBuf,
-    python: Python<'a>,
+    python: PathBuf,
 }
 
-#[derive(Debug)]
-enum Python<'a> {
-    /// One of this machine.
-    Own(String),
-    /// The base image's, inside its root.
-    Base(&'a Root, String),
-}
-
-/// Says whether uv finds a Python on this machine that the project can be locked with.
-pub(crate) fn own_python(request: &Request) -> Option<String> {
+/// Says whether uv finds a Python on this machine.
+pub(crate) fn own_python(request: &Request) -> Option<PathBuf> {
     let command = Command::new("uv")
         .args(["python", "find", "--color", "never"])
         .env("UV_PYTHON_DOWNLOADS", "never")
         .current_dir(&request.folder);
     let found = command.output().ok()?.stdout.trim().to_owned();
-    (!found.is_empty()).then_some(found)
+    (!found.is_empty()).then(|| found.into())
 }
 
-impl<'a> Uv<'a> {
-    /// Prepares uv with a Python of this machine.
-    pub(crate) fn with_own(request: &Request, python: String) -> Self {
+impl Uv {
+    /// Prepares uv: its settings come from the project and the step's environment.
+    pub(crate) fn new(request: &Request, python: PathBuf) -> Self {
         let (variables, certificates) = settings(&request.environment);
         Self {
             folder: request.folder.clone(),
             variables,
             certificates,
-            python: Python::Own(python),
+            python,
         }
     }
 
-    /// Prepares uv inside the base image's file system, with its Python.
-    pub(crate) fn with_base(
-        request: &Request,
-        observed: &Observed,
-        root: &'a Root,
-    ) -> Result<Self, BuildError> {
-        let (variables, certificates) = settings(&request.environment);
-        root.connect(&certificates)?;
-        let doing = || BuildError::file("prepare uv in the base image's file system");
-        let program = program(&request.environment)
-            .ok_or_else(|| BuildError::NoInterpreter(observed.base.name.clone()))?;
-        fs_err::copy(program, root.at("/tmp/uv")).map_err(doing())?;
-        // More than the image gets: wheels of the project's own, say.
-        let mut paths = Vec::new();
-        observe::list(&request.folder, "", &Excluded::always(), &mut paths).map_err(doing())?;
-        paths.push("uv.lock".into());
-        for path in paths {
-            let from = request.folder.join(&path);
-            if !from.is_file() {
-                continue;
-            }
-            let to = root.at(PROJECT).join(path);
-            let folder = to.parent().unwrap_or(Path::new("/"));
-            fs_err::create_dir_all(folder).map_err(doing())?;
-            fs_err::copy(from, to).map_err(doing())?;
-        }
-        Ok(Self {
-            folder: request.folder.clone(),
-            variables,
-            certificates,
-            python: Python::Base(root, request.python.clone()),
-        })
-    }
-
-    /// Refuses a lock file that does not match the project.
-    pub(crate) async fn check_lock(&self, observed: &Observed) -> Result<(), BuildError> {
-        let differences = lock::differences(&observed.files);
-        let checked = self
-            .with_python(&["lock", "--check", "--no-progress", "--color", "never"])?
-            .output_async()
-            .await;
-        match checked {
-            Ok(_) => Ok(()),
-            // Without the index uv cannot say what would change; the files themselves may tell.
-            Err(CommandError::Status { tail, .. })
-                if tail.contains("needs to be updated") || !differences.is_empty() =>
-            {
-                Err(BuildError::LockMismatch { differences })
-            }
-            Err(error) => Err(BuildError::LockCheck(error)),
-        }
-    }
-
-    /// Lists the packages, pinned, with the digests of their files.
-    pub(crate) async fn requirements(&self) -> Result<String, BuildError> {
-        let command = Command::new("uv")
-            .args(["export", "--frozen", "--no-dev", "--no-emit-project"])
-            .args([
-                "--no-header",
-                "--no-annotate",
-                "--no-progress",
-                "--color",
-                "never",
-            ])
-            .current_dir(&self.folder);
-        let Finished { stdout, .. } = self
-            .with_settings(command)
-            .output_async()
-            .await
-            .map_err(BuildError::Export)?;
-        Ok(stdout)
-    }
-
-    /// Installs the packages into a folder of the root.
+    /// Installs packages, as lines of a list with the digests of their files, into a folder.
     pub(crate) async fn install(
         &self,
         plan: &Plan,
         platform: &Platform,
-        root: &Root,
-        requirements: &str,
-        target: &str,
+        list: &Path,
+        folder: &Path,
     ) -> Result<(), BuildError> {
-        let doing = || BuildError::file("write the list of packages");
-        let list = root.at("/tmp/requirements.txt");
-        fs_err::create_dir_all(root.at("/tmp")).map_err(doing())?;
-        fs_err::write(&list, requirements).map_err(doing())?;
-        let (list, target) = match &self.python {
-            Python::Own(_) => (list, root.at(target)),
-            Python::Base(..) => ("/tmp/requirements.txt".into(), target.into()),
-        };
         let words = [
             "pip",
             "install",
@@ -180,6 +87,7 @@ impl<'a> Uv<'a> {
             "--link-mode",
             "copy",
             "--no-compile-bytecode",
+            "--reinstall",
             "--no-progress",
             "--color",
             "never",
@@ -188,39 +96,36 @@ impl<'a> Uv<'a> {
             "--python-version",
             &plan.python.to_string(),
         ];
-        let command = self
-            .with_python(&words)?
-            .arg("--target")
-            .arg(target)
-            .arg("--requirement")
-            .arg(list);
-        match command.output_async().await {
-            Ok(_) => Ok(()),
-            Err(error) => Err(refused(error, plan)),
-        }
-    }
-
-    fn with_python(&self, words: &[&str]) -> Result<Command, BuildError> {
-        let (command, python) = match &self.python {
-            Python::Own(python) => (Command::new("uv").current_dir(&self.folder), python),
-            Python::Base(root, python) => (root.command(PROJECT, "/tmp/uv")?, python),
-        };
-        let command = command
+        let command = Command::new("uv")
+            .current_dir(&self.folder)
             .args(words)
-            .args(["--python", python])
-            .env("UV_PYTHON_DOWNLOADS", "never");
-        Ok(self.with_settings(command))
-    }
-
-    fn with_settings(&self, command: Command) -> Command {
+            .arg("--python")
+            .arg(&self.python)
+            .arg("--target")
+            .arg(folder)
+            .arg("--requirement")
+            .arg(list)
+            .env("UV_PYTHON_DOWNLOADS", "never")
+            // Where it tells of files that it left out.
+            .env("RUST_LOG", "uv_extract=warn");
         let command = self
             .variables
             .iter()
             .fold(command, |command, (name, value)| command.env(name, value));
-        match (&self.python, self.certificates.is_file()) {
-            (_, false) => command,
-            (Python::Own(_), true) => command.env("SSL_CERT_FILE", &self.certificates),
-            (Python::Base(..), true) => command.env("SSL_CERT_FILE", CERTIFICATES),
+        let command = if self.certificates.is_file() {
+            command.env("SSL_CERT_FILE", &self.certificates)
+        } else {
+            command
+        };
+        let finished = command
+            .output_async()
+            .await
+            .map_err(|error| refused(error, plan, platform))?;
+        match finished.stderr.split_once(UNSAFE) {
+            Some((_, rest)) => Err(BuildError::Outside(
+                rest.lines().next().unwrap_or_default().trim().to_owned(),
+            )),
+            None => Ok(()),
         }
     }
 }
@@ -251,14 +156,6 @@ pub(crate) fn index_passwords(environment: &Environment) -> Vec<Secret> {
         .collect()
 }
 
-fn program(environment: &Environment) -> Option<PathBuf> {
-    environment
-        .get("PATH")?
-        .split(':')
-        .map(|folder| Path::new(folder).join("uv"))
-        .find(|program| program.is_file())
-}
-
 /// Gives uv's word for the platform: wheels for a C library as old as that run on every current
 /// Debian and Red Hat.
 fn wheel_platform(platform: &Platform) -> &'static str {
@@ -269,7 +166,7 @@ fn wheel_platform(platform: &Platform) -> &'static str {
 }
 
 /// Says why uv did not install, as far as its words tell.
-fn refused(error: CommandError, plan: &Plan) -> BuildError {
+fn refused(error: CommandError, plan: &Plan, platform: &Platform) -> BuildError {
     let CommandError::Status { tail, .. } = &error else {
         return BuildError::Install(error);
     };
@@ -281,6 +178,9 @@ fn refused(error: CommandError, plan: &Plan) -> BuildError {
             .collect();
         words.join(" ")
     };
+    if let Some((_, path)) = tail.split_once(UNSAFE_SCRIPT) {
+        return BuildError::Outside(path.lines().next().unwrap_or_default().trim().to_owned());
+    }
     let lower = tail.to_lowercase();
     if lower.contains("hash mismatch") {
         return BuildError::HashMismatch { detail: detail() };
@@ -290,7 +190,7 @@ fn refused(error: CommandError, plan: &Plan) -> BuildError {
         || lower.contains("has no wheel")
     {
         return BuildError::NoWheel {
-            platform: plan.platform.clone(),
+            platform: platform.to_string(),
             python: plan.python.to_string(),
             detail: detail(),
         };

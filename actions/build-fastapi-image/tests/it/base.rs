@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use action_kit::Command;
-use oci_image::{Draft, Entries, Level, Platform};
-use oci_registry::{Layout, add_tree};
+use oci_image::{Draft, Entries, Image, Index, Level, Platform};
+use oci_registry::{Blobs, Layout, add_tree};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -17,6 +17,8 @@ print(json.dumps({
     'version': platform.python_version(),
     'library': sysconfig.get_path('stdlib'),
 }))";
+/// The platforms that the image is for.
+const PLATFORMS: [&str; 2] = ["linux/amd64", "linux/arm64"];
 /// What a program does not need of Python's own library.
 const LEFT_OUT: [&str; 8] = [
     "__pycache__",
@@ -46,9 +48,80 @@ pub(crate) fn base() -> &'static Base {
 }
 
 impl Base {
+    /// Gives the image of each platform.
+    pub(crate) fn images(&self) -> Vec<Image> {
+        let images = PLATFORMS.iter().map(|platform| {
+            let platform = platform.parse().expect("a platform");
+            self.layout.image(None, &platform).expect("an image")
+        });
+        images.collect()
+    }
+
+    /// Says where the layers are.
+    pub(crate) fn blobs(&self) -> Blobs {
+        let images = self.images();
+        images.iter().fold(Blobs::new(), |blobs, image| {
+            blobs.or(self.layout.blobs(image))
+        })
+    }
+
+    /// Gives the tag of its Python in the names of wheels: `cp314`.
+    pub(crate) fn tag(&self) -> String {
+        let mut parts = self.version.split('.');
+        let (major, minor) = (parts.next(), parts.next());
+        format!(
+            "cp{}{}",
+            major.unwrap_or_default(),
+            minor.unwrap_or_default()
+        )
+    }
+
     /// Names the image as the input does.
     pub(crate) fn name(&self) -> String {
         format!("oci-layout:{}", self.layout.path().display())
+    }
+
+    /// Makes an image with one more file.
+    pub(crate) fn with_file(&self, path: &str, bytes: &[u8]) -> OtherBase {
+        let platform = Platform::linux_amd64();
+        let folder = TempDir::new().expect("a folder");
+        let layout = Layout::create(folder.path()).expect("a layout");
+        let image = self.layout.image(None, &platform).expect("the image");
+        for layer in image.layers() {
+            let from = self.layout.blob(&layer.digest);
+            fs_err::copy(from, layout.blob(&layer.digest)).expect("a layer");
+        }
+        let mut entries = Entries::new();
+        entries.file(path, 0o755, bytes.to_vec()).expect("the file");
+        let layer = layout
+            .write_layer(Level::Fast, |layer| layer.append(entries).map(|_| ()))
+            .expect("a layer");
+        let image = Draft::on(&image).layer(layer, "file").finish();
+        layout.put(&image, &["python:other"]).expect("the image");
+        OtherBase { folder }
+    }
+
+    /// Unpacks the image into a folder.
+    pub(crate) fn unpack(&self, folder: &Path) {
+        let image = self.layout.image(None, &Platform::linux_amd64());
+        for layer in image.expect("the image").layers() {
+            let file = fs_err::File::open(self.layout.blob(&layer.digest)).expect("a layer");
+            tar::Archive::new(flate2::read::GzDecoder::new(file))
+                .unpack(folder)
+                .expect("a layer");
+        }
+    }
+}
+
+/// Another base image in a layout of its own.
+pub(crate) struct OtherBase {
+    folder: TempDir,
+}
+
+impl OtherBase {
+    /// Gives the layout's folder.
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
     }
 }
 
@@ -84,12 +157,18 @@ fn make() -> Base {
     let layer = layout
         .write_layer(Level::Fast, |layer| layer.append(entries).map(|_| ()))
         .expect("a layer");
-    let image = Draft::from_scratch(Platform::linux_amd64())
-        .layer(layer, "python")
-        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-        .env("PYTHON_VERSION", &version)
-        .finish();
-    layout.put(&image, &["python:slim"]).expect("the image");
+    // Nothing runs the one for the other platform, so that it may hold the same files.
+    let images = PLATFORMS.map(|platform| {
+        Draft::from_scratch(platform.parse().expect("a platform"))
+            .layer(layer.clone(), "python")
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .env("PYTHON_VERSION", &version)
+            .finish()
+    });
+    let index = Index::of(&images);
+    layout
+        .put_all(&images, Some(&index), &["python:slim"])
+        .expect("the image");
     Base {
         _folder: folder,
         layout,

@@ -41,6 +41,11 @@ impl Index {
             .expect("its digest");
     }
 
+    /// Takes all wheels away: whoever asks for one from now on fails.
+    pub(crate) fn close(&self) {
+        fs_err::remove_dir_all(&self.folder).expect("the folder");
+    }
+
     /// Changes a wheel, behind the back of whoever knows its digest.
     pub(crate) fn tamper(&self, name: &str) {
         let file = self.folder.join(name);

@@ -7,6 +7,11 @@
 
 mod base;
 mod builds;
+mod determinism;
+mod enter;
 mod index;
+mod locks;
+mod packages;
 mod project;
 mod refusals;
+mod reuse;

@@ -3,7 +3,10 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use action_kit::Command;
+use action_kit::{Command, CommandError};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 use test_kit::Step;
 use zip::ZipWriter;
@@ -72,6 +75,21 @@ impl Project {
 
     /// Makes a package with one module and one program.
     pub(crate) fn wheel(&self, name: &str, version: &str, tag: &str) {
+        self.pack(name, version, tag, &[], &[]);
+    }
+
+    /// Makes a package whose metadata says more: what it requires, say.
+    pub(crate) fn wheel_with(&self, name: &str, version: &str, tag: &str, more: &[&str]) {
+        self.pack(name, version, tag, more, &[]);
+    }
+
+    /// Makes a package that brings further files, by their path from the folder of packages.
+    pub(crate) fn wheel_of(&self, name: &str, version: &str, files: &[(&str, &str)]) {
+        self.pack(name, version, "py3-none-any", &[], files);
+    }
+
+    fn pack(&self, name: &str, version: &str, tag: &str, about: &[&str], more: &[(&str, &str)]) {
+        let about: String = about.iter().flat_map(|line| [*line, "\n"]).collect();
         let module = format!(
             "\"\"\"{name}.\"\"\"\n\n\nclass FastAPI:\n    pass\n\n\ndef main():\n    print('{name} runs')\n"
         );
@@ -84,7 +102,7 @@ impl Project {
             ),
             (
                 format!("{info}/METADATA"),
-                format!("Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"),
+                format!("Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{about}"),
             ),
             (
                 format!("{info}/WHEEL"),
@@ -95,10 +113,17 @@ impl Project {
                 format!("[console_scripts]\n{name} = {name}:main\n"),
             ),
         ];
-        let paths = files.iter().map(|(path, _)| path.as_str());
+        let more = more
+            .iter()
+            .map(|(path, text)| ((*path).to_owned(), (*text).to_owned()));
+        let files: Vec<(String, String)> = files.into_iter().chain(more).collect();
+        let paths = files.iter().map(|(path, text)| {
+            let digest = URL_SAFE_NO_PAD.encode(Sha256::digest(text));
+            format!("{path},sha256={digest},{}\n", text.len())
+        });
         let record = (
             format!("{info}/RECORD"),
-            paths.collect::<Vec<_>>().join(",,\n") + ",,\n",
+            paths.collect::<String>() + &format!("{info}/RECORD,,\n"),
         );
         let mut archive = ZipWriter::new(std::io::Cursor::new(Vec::new()));
         for (path, text) in files.into_iter().chain([record]) {
@@ -114,15 +139,26 @@ impl Project {
 
     /// Runs `uv lock`.
     pub(crate) fn lock(&self) {
+        self.uv(&["lock"]);
+    }
+
+    /// Runs uv in the project's folder.
+    pub(crate) fn uv(&self, words: &[&str]) {
+        self.try_uv(words).expect("uv");
+    }
+
+    /// Runs uv in the project's folder, where it may refuse.
+    pub(crate) fn try_uv(&self, words: &[&str]) -> Result<(), CommandError> {
         let cache = self.folder.path().join("cache");
         Command::new(uv())
-            .args(["lock", "--quiet", "--python"])
+            .args(words)
+            .args(["--quiet", "--python"])
             .arg(&base().program)
             .env("UV_CACHE_DIR", cache)
             .env("UV_DEFAULT_INDEX", self.index.url())
             .current_dir(self.path())
             .output()
-            .expect("uv lock");
+            .map(drop)
     }
 
     /// Prepares a step that builds the project into a layout, without pushing it.
@@ -135,6 +171,16 @@ impl Project {
 
     /// Prepares a step with the inputs that every test needs.
     pub(crate) fn bare_step(&self) -> Step {
+        Step::new(env!("CARGO_BIN_EXE_build-fastapi-image"))
+            .workspace(self.folder.path())
+            .env("PATH", self.programs())
+            .env("UV_DEFAULT_INDEX", self.index.url())
+            .input("path", self.name)
+            .input("platforms", "linux/amd64")
+    }
+
+    /// Gives a folder that holds uv and Python, and nothing else.
+    pub(crate) fn programs(&self) -> String {
         let programs = self.folder.path().join("bin");
         fs_err::create_dir_all(&programs).expect("a folder");
         for (name, program) in [("uv", uv()), ("python3", base().program.clone())] {
@@ -143,11 +189,7 @@ impl Project {
                 fs_err::os::unix::fs::symlink(program, link).expect("a link");
             }
         }
-        Step::new(env!("CARGO_BIN_EXE_build-fastapi-image"))
-            .workspace(self.folder.path())
-            .env("PATH", programs.display().to_string())
-            .env("UV_DEFAULT_INDEX", self.index.url())
-            .input("path", self.name)
+        programs.display().to_string()
     }
 
     /// Gives the folder that a build writes the image to.

@@ -1,0 +1,317 @@
+//! Makes the layers that no earlier image has. Each is made from its own packages alone, in a
+//! folder of its own, so that its bytes depend on nothing but its key.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use action_kit::Failed;
+use futures::future::try_join_all;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use oci_image::{Digest, Entries, Layer, LayerError, Level, Platform};
+use oci_registry::{Layout, Registry, RegistryError, add_tree};
+
+use crate::bytecode::{self, Compiled};
+use crate::error::BuildError;
+use crate::inputs::{Bytecode, Request};
+use crate::interpreter::Interpreter;
+use crate::layers::Group;
+use crate::locked::Package;
+use crate::observe::Observed;
+use crate::openapi::{self, OpenApi};
+use crate::plan::{APP, Holds, Plan, VENV};
+use crate::report::Phases;
+use crate::root::Root;
+use crate::uv::{self, Uv};
+use crate::{sources, venv};
+
+/// How many calls of uv run side by side; each downloads several wheels at once.
+const AT_ONCE: usize = 4;
+/// How many folders are compiled side by side; each takes a process for each core.
+const COMPILED_AT_ONCE: usize = 2;
+
+/// Everything that a build asks and writes to.
+pub(crate) struct Build<'a> {
+    pub(crate) request: &'a Request,
+    pub(crate) plan: &'a Plan,
+    pub(crate) observed: &'a Observed,
+    pub(crate) registry: &'a Registry,
+    /// A folder that goes when the build is over.
+    pub(crate) scratch: &'a Path,
+    /// Where the layers are written to.
+    pub(crate) layout: Layout,
+}
+
+/// A folder that becomes a layer.
+struct Tree {
+    key: Digest,
+    /// The folder that stands for `/`.
+    root: PathBuf,
+}
+
+/// What was made.
+#[derive(Default)]
+pub(crate) struct Made {
+    /// The layers, by their keys.
+    pub(crate) layers: BTreeMap<Digest, Layer>,
+    /// The application's OpenAPI document.
+    pub(crate) openapi: Option<Vec<u8>>,
+}
+
+impl Build<'_> {
+    /// Makes the layers that no earlier image has.
+    pub(crate) async fn make(&self, phases: &mut Phases) -> Result<Made, Failed> {
+        let mut since = Instant::now();
+        let missing = self.plan.missing();
+        let of_packages = missing
+            .values()
+            .any(|(_, layer)| matches!(layer.holds, Holds::Packages(_)));
+        let runs = self.request.openapi == OpenApi::True
+            || match self.plan.bytecode {
+                Bytecode::None => false,
+                Bytecode::Packages => of_packages,
+                Bytecode::All => !missing.is_empty(),
+            };
+        let own = (of_packages && !runs)
+            .then(|| uv::own_python(self.request))
+            .flatten();
+        let interpreter = if runs || (of_packages && own.is_none()) {
+            Some(self.interpreter().await?)
+        } else {
+            None
+        };
+        phases.end("base image", &mut since);
+        let mut made = Made::default();
+        if of_packages {
+            let base = match &interpreter {
+                Some(interpreter) => interpreter.as_program(&self.scratch.join("python"))?,
+                None => None,
+            };
+            let python = base.or(own).or_else(|| uv::own_python(self.request));
+            let python =
+                python.ok_or_else(|| BuildError::NoInterpreter(self.plan.python.to_string()))?;
+            let trees = self.trees(&Uv::new(self.request, python)).await?;
+            phases.end("packages", &mut since);
+            if self.plan.bytecode != Bytecode::None
+                && let Some(interpreter) = &interpreter
+            {
+                self.compile(interpreter, &trees).await?;
+                phases.end("bytecode", &mut since);
+            }
+            if interpreter.is_some() {
+                made.openapi = self.openapi(&trees).await?;
+                phases.end("openapi", &mut since);
+            }
+            made.layers = self.compressed(trees).await?;
+        }
+        let application = missing
+            .iter()
+            .find(|(_, (_, layer))| matches!(layer.holds, Holds::Application));
+        if let Some((key, _)) = application {
+            let layer = self.application(interpreter.as_ref()).await?;
+            made.layers.insert((*key).clone(), layer);
+        }
+        phases.end("layers", &mut since);
+        Ok(made)
+    }
+
+    /// Asks the application for its OpenAPI document, when all that it needs was made now.
+    async fn openapi(&self, trees: &[Tree]) -> Result<Option<Vec<u8>>, BuildError> {
+        let wish = self.request.openapi;
+        let mut images = self.plan.images.iter();
+        let own = images.find(|image| image.platform.architecture == own_architecture());
+        let Some(image) = own.filter(|_| wish != OpenApi::False) else {
+            return Ok(None);
+        };
+        let mut parts = Vec::new();
+        for layer in &image.layers {
+            if matches!(layer.holds, Holds::Application) {
+                continue;
+            }
+            let Some(tree) = trees.iter().find(|tree| tree.key == layer.key) else {
+                tracing::info!("the OpenAPI document is left out: layers were reused");
+                return Ok(None);
+            };
+            parts.push(&*tree.root);
+        }
+        let root = Root::create(self.root())?;
+        let laid_out = venv::assemble(&parts, &self.root(), self.plan).and_then(|()| {
+            let app = root.at(APP);
+            sources::copy(&self.plan.sources, &self.observed.root, &app, |_| true)
+        });
+        laid_out.map_err(BuildError::file("lay out the application"))?;
+        let (plan, folder) = (self.plan, &self.plan.working_dir);
+        let exported = openapi::export(&root, &plan.app, folder, &plan.variables).await;
+        exported.document(wish)
+    }
+
+    /// Unpacks the base image for this machine, and gives its Python: modules that it compiles are
+    /// the same for every platform.
+    async fn interpreter(&self) -> Result<Interpreter, Failed> {
+        let platform = Platform {
+            architecture: own_architecture().into(),
+            os: "linux".into(),
+            variant: None,
+        };
+        let (plan, base) = (self.plan, &self.observed.base);
+        let image = base.image(&platform, self.registry).await?;
+        let root = Root::create(self.root())?;
+        root.unpack(base, &image, self.registry, &self.scratch.join("base"))
+            .await?;
+        let version = plan.python.to_string();
+        Ok(Interpreter::find(&root, &plan.base, &plan.interpreter, &version).await?)
+    }
+
+    /// Gives the folder that the base image is unpacked to. What is compiled lies inside, because
+    /// its Python may see nothing else.
+    fn root(&self) -> PathBuf {
+        self.scratch.join("root")
+    }
+
+    /// Byte-compiles the packages in folders, two of them side by side.
+    async fn compile(&self, interpreter: &Interpreter, trees: &[Tree]) -> Result<(), BuildError> {
+        let site = venv::site_packages(self.plan);
+        let compiled = stream::iter(trees)
+            .map(async |tree| bytecode::compile(interpreter, &at(&tree.root, &site), &site).await)
+            .buffer_unordered(COMPILED_AT_ONCE);
+        let compiled: Vec<Compiled> = compiled.try_collect().await?;
+        let modules: usize = compiled.iter().map(|one| one.count).sum();
+        tracing::info!("{modules} modules of packages compiled");
+        for failed in compiled.iter().flat_map(|one| &one.failed) {
+            tracing::debug!("does not compile: {failed}");
+        }
+        Ok(())
+    }
+
+    /// Installs the packages of each missing layer.
+    async fn trees(&self, uv: &Uv) -> Result<Vec<Tree>, BuildError> {
+        let missing = self.plan.missing();
+        let installs = missing
+            .into_iter()
+            .filter_map(|(key, (image, layer))| match &layer.holds {
+                Holds::Packages(group) => Some((key, &image.platform, group)),
+                Holds::Application => None,
+            })
+            .map(async |(key, platform, group)| {
+                let root = self.root().join("tmp/layers").join(key.short());
+                self.install(uv, platform, group, &root).await?;
+                Ok(Tree {
+                    key: key.clone(),
+                    root,
+                })
+            });
+        stream::iter(installs)
+            .buffer_unordered(AT_ONCE)
+            .try_collect()
+            .await
+    }
+
+    /// Installs the packages of one layer below a folder that stands for `/`.
+    async fn install(
+        &self,
+        uv: &Uv,
+        platform: &Platform,
+        group: &Group,
+        root: &Path,
+    ) -> Result<(), BuildError> {
+        let doing = || BuildError::file("lay out the packages");
+        let site = at(root, &venv::site_packages(self.plan));
+        fs_err::create_dir_all(&site).map_err(doing())?;
+        let install = async |packages: &[&Package]| {
+            let list = root.join("requirements.txt");
+            let lines = self.observed.locked.requirements(packages);
+            // What is in the checkout has its path from there; uv starts elsewhere.
+            let lines = lines.lines().map(|line| match line.strip_prefix("./") {
+                Some(path) => format!("{}\n", self.request.workspace.join(path).display()),
+                None => format!("{line}\n"),
+            });
+            fs_err::write(&list, lines.collect::<String>()).map_err(doing())?;
+            uv.install(self.plan, platform, &list, &site).await
+        };
+        install(&group.packages.iter().collect::<Vec<_>>())
+            .await
+            .inspect_err(|_| tracing::info!("in the layer of {}", group.listed()))?;
+        for conflict in venv::conflicts(&site)? {
+            tracing::warn!(
+                "several packages bring `{}`: that of `{}` is taken",
+                conflict.path,
+                conflict.winner
+            );
+            let winner = group.packages.iter();
+            let winner = winner.filter(|package| package.name == conflict.winner);
+            install(&winner.collect::<Vec<_>>()).await?;
+        }
+        venv::arrange(root, self.plan).map_err(doing())
+    }
+
+    /// Writes folders as layers, side by side.
+    async fn compressed(&self, trees: Vec<Tree>) -> Result<BTreeMap<Digest, Layer>, Failed> {
+        let writing = trees.into_iter().map(|tree| {
+            let layout = self.layout.clone();
+            let work = tokio::task::spawn_blocking(move || write(&layout, &tree.root));
+            async move {
+                let layer = work.await.map_err(|error| RegistryError::File {
+                    doing: "compress a layer".into(),
+                    source: error.into(),
+                })??;
+                Ok::<_, Failed>((tree.key, layer))
+            }
+        });
+        Ok(try_join_all(writing).await?.into_iter().collect())
+    }
+
+    /// Makes the application's layer, with the frame of its environment.
+    async fn application(&self, interpreter: Option<&Interpreter>) -> Result<Layer, Failed> {
+        let unfit = |error| RegistryError::from(LayerError::from(error));
+        let (plan, root) = (self.plan, &self.observed.root);
+        let mut entries = Entries::new();
+        entries.folder(APP, 0o755).map_err(unfit)?;
+        sources::add(&mut entries, &plan.sources, root, APP).map_err(unfit)?;
+        venv::frame(&mut entries, plan).map_err(unfit)?;
+        if plan.bytecode == Bytecode::All
+            && let Some(interpreter) = interpreter
+        {
+            let copy = self.root().join("tmp/application");
+            sources::copy(&plan.sources, root, &copy, is_module)
+                .map_err(BuildError::file("copy the application"))?;
+            let compiled = bytecode::compile(interpreter, &copy, APP).await?;
+            if !compiled.failed.is_empty() {
+                return Err(BuildError::DoNotCompile(compiled.failed).into());
+            }
+            add_tree(&mut entries, &copy, APP, |path| !is_module(path))
+                .map_err(BuildError::file("lay out the compiled application"))?;
+        }
+        let written = self
+            .layout
+            .write_layer(Level::Small, |layer| layer.append(entries).map(|_| ()));
+        Ok(written?)
+    }
+}
+
+fn write(layout: &Layout, root: &Path) -> Result<Layer, RegistryError> {
+    let mut entries = Entries::new();
+    add_tree(&mut entries, &at(root, VENV), VENV, |_| true).map_err(|source| {
+        RegistryError::File {
+            doing: "lay out the packages".into(),
+            source,
+        }
+    })?;
+    layout.write_layer(Level::Small, |layer| layer.append(entries).map(|_| ()))
+}
+
+fn at(root: &Path, inside: &str) -> PathBuf {
+    root.join(inside.trim_start_matches('/'))
+}
+
+fn is_module(path: &str) -> bool {
+    Path::new(path).extension().is_some_and(|end| end == "py")
+}
+
+/// Gives the architecture of this machine, in Go's words.
+fn own_architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
+}
