@@ -12,9 +12,9 @@ mod python_base;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result};
-use oci_image::{Draft, Entries, Image, Layer, Platform};
-use oci_registry::{Access, Blobs, Registry, Source, reference};
+use anyhow::{Context as _, Result, bail};
+use oci_image::{Digest, Draft, Entries, Image, Index, Layer, Platform};
+use oci_registry::{Access, Blobs, Reference, Registry, Source, reference};
 use serde::Serialize;
 
 use crate::context::Context;
@@ -187,33 +187,62 @@ pub fn publish(cx: &Context) -> Result<BTreeMap<String, Published>> {
         let assembled = assemble(cx, component)?;
         let target = reference(&format!("{address}/{}:{}", component.path(), component.tag))?;
         let mut blobs = Blobs::new();
-        for (layer, path) in &assembled.layers {
+        for (layer, path) in assembled.iter().flat_map(|one| &one.layers) {
             blobs.insert(layer.digest.clone(), Source::File(path.clone()));
         }
-        let pushed = cx.block_on(places.push(&assembled.image, &blobs, &target))?;
+        let images: Vec<Image> = assembled.iter().map(|one| one.image.clone()).collect();
+        let (digest, sent) = cx.block_on(push(&places, &images, &blobs, &target))?;
+        let bytes = assembled.iter().flat_map(|one| &one.layers);
         published.insert(
             component.name.to_owned(),
             Published {
                 upstream: component.reference(),
-                digest: assembled.image.digest().to_string(),
-                bytes: assembled.layers.iter().map(|(layer, _)| layer.size).sum(),
-                sent: pushed.sent,
-                packages: assembled.packages,
+                digest: digest.to_string(),
+                bytes: bytes.map(|(layer, _)| layer.size).sum(),
+                sent,
+                packages: assembled.into_iter().flat_map(|one| one.packages).collect(),
             },
         );
     }
     Ok(published)
 }
 
-/// Assembles a component's image; layers are kept in the cache.
-pub fn assemble(cx: &Context, component: &Component) -> Result<Assembled> {
+/// Pushes the images of a component, and gives the digest that names all of them.
+async fn push(
+    places: &Registry,
+    images: &[Image],
+    blobs: &Blobs,
+    target: &Reference,
+) -> Result<(Digest, u64)> {
+    let index = (images.len() > 1).then(|| Index::of(images));
+    let pushed = places
+        .push_all(images, index.as_ref(), blobs, target)
+        .await?;
+    let (bytes, media_type, digest) = match (&index, images.first()) {
+        (Some(index), _) => (index.bytes(), &index.value().media_type, index.digest()),
+        (None, Some(image)) => {
+            let manifest = image.manifest();
+            (
+                manifest.bytes(),
+                &manifest.value().media_type,
+                image.digest(),
+            )
+        }
+        (None, None) => bail!("a component has no image"),
+    };
+    places.tag_document(bytes, media_type, target).await?;
+    Ok((digest.clone(), pushed.sent))
+}
+
+/// Assembles a component's image, one a platform; layers are kept in the cache.
+pub fn assemble(cx: &Context, component: &Component) -> Result<Vec<Assembled>> {
     match component.contents {
         Contents::Program {
             tool,
             arguments,
             user,
-        } => assemble_program(cx, tool, arguments, user),
-        Contents::Postgres => postgres::assemble(cx),
+        } => assemble_program(cx, tool, arguments, user).map(|one| vec![one]),
+        Contents::Postgres => postgres::assemble(cx).map(|one| vec![one]),
         Contents::Python => python_base::assemble(cx),
     }
     .with_context(|| format!("assemble the image `{}`", component.reference()))

@@ -45,10 +45,9 @@ pub(super) fn root_file_system(
 
 /// Gives the arguments for packages, without what an image does not need; signatures are checked,
 /// but a mirror of a moving suite may lag behind its date.
-pub(super) fn arguments(packages: &str) -> Vec<String> {
-    let mut arguments: Vec<String> = ["--variant=essential", "--mode=root", "--format=tar"]
-        .map(Into::into)
-        .to_vec();
+pub(super) fn arguments(variant: &str, packages: &str) -> Vec<String> {
+    let mut arguments: Vec<String> = ["--mode=root", "--format=tar"].map(Into::into).to_vec();
+    arguments.push(format!("--variant={variant}"));
     arguments.push(format!("--include={packages}"));
     arguments.push("--aptopt=Apt::Install-Recommends \"false\"".into());
     arguments.push("--aptopt=Acquire::Check-Valid-Until \"false\"".into());
@@ -61,6 +60,14 @@ pub(super) fn arguments(packages: &str) -> Vec<String> {
 /// Gives the hook that lists the packages' versions.
 pub(super) fn list_hook() -> String {
     "--customize-hook=chroot \"$1\" dpkg-query -W -f='${Package} ${Version}\\n' >\"$LIST\"".into()
+}
+
+/// Gives the hook that lists the versions of packages that were unpacked and not installed, as
+/// those of another processor are: from the names of their archives.
+pub(super) fn archives_hook() -> String {
+    "--extract-hook=for file in \"$1\"/var/cache/apt/archives/*.deb; do basename \"$file\" .deb; done \
+     | sed 's/_/ /; s/_[a-z0-9]*$//; s/%3a/:/' >\"$LIST\""
+        .into()
 }
 
 /// Reads the versions of some packages of a root file system.

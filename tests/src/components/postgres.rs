@@ -100,7 +100,7 @@ fn scripts_layer(cx: &Context) -> Result<(oci_image::Layer, PathBuf)> {
 }
 
 fn arguments() -> Vec<String> {
-    let mut arguments = debian::arguments(PACKAGES);
+    let mut arguments = debian::arguments("essential", PACKAGES);
     let (user, group) = USER;
     arguments.push(format!(
         "--essential-hook=echo 'postgres:x:{group}:' >>\"$1/etc/group\""

@@ -15,9 +15,24 @@ const SUITE: &str = "forky";
 /// images have it as well.
 const PACKAGES: &str = "python3.14,ca-certificates,libstdc++6,netbase,tzdata";
 
-/// Assembles the image.
-pub fn assemble(cx: &Context) -> Result<Assembled> {
-    let rootfs = debian::root_file_system(cx, &format!("Python {MINOR}"), SUITE, &arguments())?;
+/// The platform that the machine does not have: its packages are unpacked and never run.
+const OTHER: &str = "arm64";
+
+/// Assembles the image of each platform. Both must be of one version of Python, so one of them
+/// that is not, because the mirror was between two, is an error.
+pub fn assemble(cx: &Context) -> Result<Vec<Assembled>> {
+    let own = one(cx, &Platform::linux_amd64(), &own_arguments())?;
+    let platform = Platform {
+        architecture: OTHER.into(),
+        ..Platform::linux_amd64()
+    };
+    let other = one(cx, &platform, &other_arguments())?;
+    Ok(vec![own, other])
+}
+
+fn one(cx: &Context, platform: &Platform, arguments: &[String]) -> Result<Assembled> {
+    let about = format!("Python {MINOR} for {platform}");
+    let rootfs = debian::root_file_system(cx, &about, SUITE, arguments)?;
     let package = format!("python{MINOR}");
     let packages = debian::versions(&rootfs, &[&package, "libc6"])?;
     let version = packages
@@ -42,7 +57,7 @@ pub fn assemble(cx: &Context) -> Result<Assembled> {
         writer.append(entries)?;
         Ok(())
     })?;
-    let image = Draft::from_scratch(Platform::linux_amd64())
+    let image = Draft::from_scratch(platform.clone())
         .layer(layer.0.clone(), &format!("Debian {SUITE}: {PACKAGES}"))
         .command(["python3"])
         .env(
@@ -59,13 +74,24 @@ pub fn assemble(cx: &Context) -> Result<Assembled> {
     })
 }
 
-fn arguments() -> Vec<String> {
-    let mut arguments = debian::arguments(PACKAGES);
+fn own_arguments() -> Vec<String> {
+    let mut arguments = debian::arguments("essential", PACKAGES);
     arguments.push(debian::list_hook());
-    arguments.push(
-        "--customize-hook=rm -rf \"$1\"/var/lib/apt/lists/* \"$1\"/var/cache/apt/* \
-         \"$1\"/var/cache/ldconfig/* \"$1\"/var/log/* \"$1/etc/machine-id\""
-            .into(),
-    );
+    arguments.push(cleaned());
     arguments
+}
+
+fn other_arguments() -> Vec<String> {
+    let packages = format!("base-files,{PACKAGES}");
+    let mut arguments = debian::arguments("extract", &packages);
+    arguments.push(format!("--architectures={OTHER}"));
+    arguments.push(debian::archives_hook());
+    arguments.push(cleaned());
+    arguments
+}
+
+fn cleaned() -> String {
+    "--customize-hook=rm -rf \"$1\"/var/lib/apt/lists/* \"$1\"/var/cache/apt/* \
+     \"$1\"/var/cache/ldconfig/* \"$1\"/var/log/* \"$1/etc/machine-id\""
+        .into()
 }
