@@ -97,7 +97,22 @@ fn passes(error: &OciDistributionError) -> bool {
                 || error.is_decode()
         }
         OciDistributionError::IoError(_) | OciDistributionError::DigestError(_) => true,
-        other => is_throttled(other) || status(other).is_some_and(|code| code >= 500),
+        other => {
+            is_throttled(other)
+                || lags_behind(other)
+                || status(other).is_some_and(|code| code >= 500)
+        }
+    }
+}
+
+/// Says whether a registry does not see a blob yet that another upload has just brought: it told
+/// that the blob is there, and refuses the manifest that names it.
+fn lags_behind(error: &OciDistributionError) -> bool {
+    match error {
+        OciDistributionError::ServerError { message, .. } => {
+            message.contains("MANIFEST_BLOB_UNKNOWN")
+        }
+        other => has_code(other, &[OciErrorCode::ManifestBlobUnknown]),
     }
 }
 
