@@ -155,12 +155,18 @@ pub fn build(cx: &Context, tool: &GoTool) -> Result<bool> {
         "-mod=readonly",
         "-buildvcs=false",
         "-trimpath",
+        // The linker leaves it out anyway.
+        "-gcflags=all=-dwarf=false",
         "-ldflags",
         &flags,
         "-o",
     ];
+    let workspace = workspace(cx, tool)?.map_or("off".into(), PathBuf::into_os_string);
     cx.run(
         &go_command(cx)
+            .env("GOWORK", workspace)
+            // The compiler may take more memory, to collect it less often.
+            .env("GOGC", "400")
             .args(go)
             .arg(&temporary)
             .arg(tool.package)
@@ -206,10 +212,35 @@ fn folder(cx: &Context, tool: &GoTool) -> Result<PathBuf> {
             fs_err::read(&path)?,
         );
     }
+    if let Some(workspace) = workspace(cx, tool)? {
+        let sums = workspace.with_extension("work.sum");
+        inputs.insert("workspace".into(), fs_err::read(&workspace)?);
+        inputs.insert("workspace's sums".into(), fs_err::read(sums)?);
+        for member in members(&fs_err::read_to_string(&workspace)?) {
+            let module = workspace.with_file_name(member).join("go.mod");
+            inputs.insert(format!("member {member}"), fs_err::read(module)?);
+        }
+    }
     Ok(cx
         .cache
         .join("tools")
         .join(format!("{}-{}", tool.name, key(&inputs))))
+}
+
+/// Gives the Go workspace that a program is built in: its members share the versions of what they
+/// import, so that it is compiled once.
+fn workspace(cx: &Context, tool: &GoTool) -> Result<Option<PathBuf>> {
+    let file = cx.root.join("tests/tools/go.work");
+    let text = fs_err::read_to_string(&file)?;
+    let member = members(&text).any(|member| member == tool.name);
+    Ok(member.then_some(file))
+}
+
+/// Lists the members of a Go workspace, which are folders beside its file.
+fn members(workspace: &str) -> impl Iterator<Item = &str> {
+    workspace
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("./"))
 }
 
 /// etcdctl is a second program of etcd's module.
