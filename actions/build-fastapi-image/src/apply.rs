@@ -15,7 +15,9 @@ use crate::observe::Observed;
 use crate::openapi::MEDIA_TYPE;
 use crate::plan::Plan;
 use crate::previous::with_tag;
-use crate::report::{Built, Change, Phases, facts, megabytes};
+use crate::provenance;
+use crate::report::{Attached, Built, Change, Phases, facts, megabytes};
+use crate::sbom::{self, Contents};
 
 /// How many layers are named when the image is too large.
 const LARGEST: usize = 5;
@@ -57,8 +59,9 @@ pub(crate) async fn apply(
     };
     build.within_budget(&images)?;
     build.tags_are_free(&whole.descriptor.digest)?;
-    let artifacts = made.openapi.map(|document| openapi(document, &whole));
-    let artifacts: Vec<Artifact> = artifacts.into_iter().collect();
+    let openapi = made.openapi.map(|document| openapi(document, &whole));
+    let mut artifacts = build.evidence(&images, &whole);
+    artifacts.extend(openapi.clone());
     let reference = build
         .hand_over(&images, index.as_ref(), &whole, &artifacts)
         .await?;
@@ -67,7 +70,8 @@ pub(crate) async fn apply(
         digest: whole.descriptor.digest,
         images,
         reference,
-        openapi: artifacts.first().map(|document| document.digest().clone()),
+        openapi: openapi.map(|document| document.digest().clone()),
+        attached: artifacts.iter().map(Attached::of).collect(),
         tags: request.tags.clone(),
         changes,
         traffic: registry.traffic(),
@@ -99,6 +103,33 @@ fn openapi(document: Vec<u8>, image: &Whole) -> Artifact {
 }
 
 impl Build<'_> {
+    /// Writes what an image is made of, and where it comes from.
+    fn evidence(&self, images: &[Image], whole: &Whole) -> Vec<Artifact> {
+        let mut evidence = Vec::new();
+        for (image, planned) in images.iter().zip(&self.plan.images) {
+            let contents = Contents {
+                plan: self.plan,
+                planned,
+                members: &self.observed.locked.members,
+                created: &self.request.created,
+            };
+            let document = sbom::document(image, &contents);
+            let (kind, subject) = (sbom::MEDIA_TYPE, image.descriptor());
+            evidence.push(Artifact::of(kind, kind, document, subject, BTreeMap::new()));
+        }
+        let digest = &whole.descriptor.digest;
+        let statement =
+            provenance::statement(self.request, self.plan, self.observed, images, digest);
+        let predicate = (
+            provenance::PREDICATE_TYPE.into(),
+            provenance::PREDICATE.into(),
+        );
+        let (kind, subject) = (provenance::MEDIA_TYPE, whole.descriptor.clone());
+        let annotations = BTreeMap::from([predicate]);
+        evidence.push(Artifact::of(kind, kind, statement, subject, annotations));
+        evidence
+    }
+
     /// Refuses an image that is larger than its user wants, before anything is pushed.
     fn within_budget(&self, images: &[Image]) -> Result<(), BuildError> {
         let Some(budget) = self.request.size_budget else {

@@ -8,7 +8,7 @@ use oci_image::{Image, Platform};
 use oci_registry::{Blobs, Layout, Reference, Registry, reference};
 
 /// What a base image in a layout on disk starts with.
-const ON_DISK: &str = "oci-layout:";
+pub(crate) const ON_DISK: &str = "oci-layout:";
 
 /// A base image of one or several platforms; its tag was resolved once, and from then on the
 /// digest counts.

@@ -19,6 +19,25 @@ pub enum BuildError {
     /// The repository has a tag or digest.
     #[error("`image` is `{0}`: it names a repository, without tag or digest")]
     ImageWithTag(String),
+    /// The image to verify has neither tag nor digest.
+    #[error("`image` is `{0}`: to be verified, it has a tag or a digest")]
+    ImageWithoutTag(String),
+    /// An image, or what is attached to it, is not what it should be.
+    #[error("`{image}` does not hold what it says: {wrong}")]
+    Unverified {
+        /// The image, by digest.
+        image: String,
+        /// The checks that do not hold.
+        wrong: String,
+    },
+    /// What an image should have attached is not there.
+    #[error("`{image}` lacks evidence: {missing}")]
+    NoEvidence {
+        /// The image, by digest.
+        image: String,
+        /// What is missing.
+        missing: String,
+    },
     /// A tag cannot be one.
     #[error("`tags` has `{0}`, which is no tag")]
     Tag(String),
@@ -401,8 +420,10 @@ impl Failure for BuildError {
             Self::HashMismatch { .. } | Self::Outside(_) | Self::TagExists { .. } => {
                 Reason::Refused
             }
+            Self::NoEvidence { .. } => Reason::EvidenceMissing,
             Self::Install(_) => Reason::RemoteFailed,
-            Self::Compile(_)
+            Self::Unverified { .. }
+            | Self::Compile(_)
             | Self::DoNotCompile(_)
             | Self::NoDocument(_)
             | Self::OverBudget { .. } => Reason::ChecksFailed,
@@ -417,6 +438,13 @@ impl Failure for BuildError {
                 "set `image` to REGISTRY/REPOSITORY, or `push` to false and `oci-layout` to a folder"
             }
             Self::ImageWithTag(_) => "put the tag into `tags`",
+            Self::ImageWithoutTag(_) => "write it as REPOSITORY@sha256:…, or REPOSITORY:TAG",
+            Self::Unverified { .. } => {
+                "do not deploy it: build it again, and find out who could write to its repository"
+            }
+            Self::NoEvidence { .. } => {
+                "build it again with this action: equal input gives the same digest, and what is missing is attached"
+            }
             Self::Tag(_) => {
                 "a tag has up to 128 letters, digits, `.`, `_` and `-`, and starts with a letter, digit or `_`"
             }

@@ -21,6 +21,8 @@ pub enum Mode {
     Build,
     /// Show what would be built, and what of it is there already
     Plan,
+    /// Check the image that `image` names, by tag or digest, and what is attached to it
+    Verify,
 }
 
 /// Which modules are byte-compiled.
@@ -58,7 +60,7 @@ pub struct Inputs {
     #[arg(long, value_name = "IMAGE")]
     pub base_image: Option<String>,
 
-    /// Repository to push to, as `registry/repository`
+    /// Repository to push to, as `registry/repository`; for `verify` the image, by tag or digest
     #[arg(long, value_name = "REPOSITORY")]
     pub image: Option<String>,
 
@@ -86,7 +88,7 @@ pub struct Inputs {
     #[arg(long, value_name = "FOLDER")]
     pub oci_layout: Option<PathBuf>,
 
-    /// Whether to build, or to show what would be built
+    /// Whether to build, to show what would be built, or to verify an image
     #[arg(long, value_enum, default_value_t)]
     pub mode: Mode,
 

@@ -24,13 +24,17 @@ mod openapi;
 mod plan;
 mod previous;
 mod project;
+mod provenance;
+mod purl;
 mod python;
 mod report;
 mod root;
+mod sbom;
 mod server;
 mod sources;
 mod uv;
 mod venv;
+mod verify;
 
 use std::time::Instant;
 
@@ -70,6 +74,9 @@ pub async fn run(inputs: Inputs, context: Context) -> Result<Report, Failed> {
         context.console.hide(secret);
     }
     let registry = Registry::connect(access)?;
+    if inputs.mode == Mode::Verify {
+        return verify::verify(inputs.image.as_deref(), &registry).await;
+    }
     let request = inputs.check(&context)?;
     let mut phases = Phases::default();
     let mut since = Instant::now();

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use action_kit::{Outcome, Report};
-use oci_image::{Digest, Image};
+use oci_image::{Artifact, Digest, Image};
 use oci_registry::Traffic;
 use serde::Serialize;
 
@@ -29,10 +29,33 @@ pub(crate) struct Built {
     pub(crate) tags: Vec<String>,
     /// The artifact with the OpenAPI document.
     pub(crate) openapi: Option<Digest>,
+    /// What refers to the image.
+    pub(crate) attached: Vec<Attached>,
     /// What changed, one a platform.
     pub(crate) changes: Vec<Change>,
     pub(crate) traffic: Traffic,
     pub(crate) phases: Phases,
+}
+
+/// An artifact that refers to an image.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct Attached {
+    artifact_type: String,
+    digest: Digest,
+    /// The image or index that it is about.
+    subject: Digest,
+}
+
+impl Attached {
+    pub(crate) fn of(artifact: &Artifact) -> Self {
+        let kind = artifact.manifest().value().artifact_type.clone();
+        Self {
+            artifact_type: kind.unwrap_or_default(),
+            digest: artifact.digest().clone(),
+            subject: artifact.subject().digest.clone(),
+        }
+    }
 }
 
 /// Where the time of a build goes.
@@ -277,6 +300,7 @@ impl Built {
             .field("layers", &layers)
             .field("tags", &self.tags)
             .field("openapi", &self.openapi)
+            .field("attached", &self.attached)
             .field("sent", self.traffic.sent)
             .field("received", self.traffic.received)
             .field("requests", self.traffic.requests)
@@ -301,6 +325,12 @@ impl Built {
                 layer.holds,
                 if layer.reused { " (reused)" } else { "" }
             ));
+        }
+        for attached in &self.attached {
+            let (kind, short) = (&attached.artifact_type, attached.digest.short());
+            let subject = attached.subject.short();
+            let _ = writeln!(markdown, "\nAttached to `{subject}`: {kind} `{short}`");
+            report = report.line(format!("attached     {short}  to {subject}  {kind}"));
         }
         report
             .markdown(markdown)

@@ -137,6 +137,17 @@ impl Registry {
         self.push(&image, &Blobs::of_remote(&image, from), to).await
     }
 
+    /// Finds out which blobs of an image its repository lacks: layers, and the config.
+    pub async fn lacks(
+        &self,
+        image: &Image,
+        repository: &Reference,
+    ) -> Result<Vec<Digest>, RegistryError> {
+        let nowhere = Blobs::new();
+        let lacking = self.lacking(parts_of(image, &nowhere), repository);
+        Ok(lacking.await?.into_keys().collect())
+    }
+
     /// Pushes an artifact by digest, unless the repository has it; nothing lists it yet.
     pub(crate) async fn push_artifact(
         &self,

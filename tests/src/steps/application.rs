@@ -75,6 +75,10 @@ fn run(cx: &Context) -> Result<Outcome> {
             again.output("image")?
         );
     }
+    let verify = release::build_step(cx, "verify")?
+        .with("mode", "verify")
+        .with("image", &image);
+    let verified = cx.runner(&checkout).run(&verify)?;
     let database = release::helm_step(cx, "database", DATABASE, "fastapi-database", "apply")?
         .with("values", "deploy/database.yaml");
     cx.runner(&checkout).run(&database)?;
@@ -88,6 +92,7 @@ fn run(cx: &Context) -> Result<Outcome> {
     .fact("image", &image)
     .fact("image-built-again", again.output("image")?)
     .fact("layers", &built.report["layers"])
+    .fact("image-verified", &verified.report["checks"])
     .fact("postgresql", members)
     .fact("release", released))
 }

@@ -41,6 +41,11 @@ impl Index {
             .expect("its digest");
     }
 
+    /// Gives the digest of a wheel, as hexadecimal digits.
+    pub(crate) fn digest(&self, name: &str) -> String {
+        fs_err::read_to_string(self.folder.join(format!("{name}.sha256"))).expect("its digest")
+    }
+
     /// Takes all wheels away: whoever asks for one from now on fails.
     pub(crate) fn close(&self) {
         fs_err::remove_dir_all(&self.folder).expect("the folder");

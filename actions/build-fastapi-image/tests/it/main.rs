@@ -9,6 +9,7 @@ mod base;
 mod builds;
 mod determinism;
 mod enter;
+mod evidence;
 mod index;
 mod locks;
 mod packages;

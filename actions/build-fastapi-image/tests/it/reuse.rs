@@ -9,13 +9,13 @@ use crate::base::base;
 use crate::project::Project;
 
 /// A registry that holds the base image.
-struct Shop {
-    server: RegistryServer,
-    registry: Registry,
+pub(crate) struct Shop {
+    pub(crate) server: RegistryServer,
+    pub(crate) registry: Registry,
 }
 
 impl Shop {
-    async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
         let server = RegistryServer::start();
         let access = Access::default().plain_http([server.address.to_string()]);
         let registry = Registry::connect(access).expect("a client");
@@ -35,12 +35,12 @@ impl Shop {
         shop
     }
 
-    fn base(&self) -> String {
+    pub(crate) fn base(&self) -> String {
         format!("{}/library/python:slim", self.server.address)
     }
 
     /// Builds on a machine that has nothing.
-    fn build(&self, project: &Project, inputs: &[(&str, &str)]) -> Finished {
+    pub(crate) fn build(&self, project: &Project, inputs: &[(&str, &str)]) -> Finished {
         let host = self.server.address.to_string();
         let step = project
             .bare_step()
@@ -53,13 +53,13 @@ impl Shop {
         step.run()
     }
 
-    fn built(&self, project: &Project, inputs: &[(&str, &str)]) -> Value {
+    pub(crate) fn built(&self, project: &Project, inputs: &[(&str, &str)]) -> Value {
         let finished = self.build(project, inputs);
         assert_eq!(finished.code, 0, "{}", finished.log);
         finished.report.expect("a report")
     }
 
-    async fn published(&self, image: &Value) -> Published {
+    pub(crate) async fn published(&self, image: &Value) -> Published {
         let name = image.as_str().expect("a reference");
         let name = reference(name).expect("a reference");
         let found = self.registry.published(&name).await.expect("an answer");
@@ -213,5 +213,8 @@ async fn a_plan_says_what_is_there_already() {
     assert_eq!(planned.outputs["outcome"], "planned", "{}", planned.log);
     let report = planned.report.expect("a report");
     assert_eq!(report["changes"][0]["layers"], 1);
-    assert_eq!(shop.server.tags("acme/shop"), ["cache"]);
+    let mut tags = shop.server.tags("acme/shop");
+    // The list of what is attached, where the registry keeps none.
+    tags.retain(|tag| !tag.starts_with("sha256-"));
+    assert_eq!(tags, ["cache"]);
 }
