@@ -217,7 +217,7 @@ fn folder(cx: &Context, tool: &GoTool) -> Result<PathBuf> {
         inputs.insert("workspace".into(), fs_err::read(&workspace)?);
         inputs.insert("workspace's sums".into(), fs_err::read(sums)?);
         for member in members(&fs_err::read_to_string(&workspace)?) {
-            let module = workspace.with_file_name(member).join("go.mod");
+            let module = cx.root.join("tests/tools").join(member).join("go.mod");
             inputs.insert(format!("member {member}"), fs_err::read(module)?);
         }
     }
@@ -230,17 +230,18 @@ fn folder(cx: &Context, tool: &GoTool) -> Result<PathBuf> {
 /// Gives the Go workspace that a program is built in: its members share the versions of what they
 /// import, so that it is compiled once.
 fn workspace(cx: &Context, tool: &GoTool) -> Result<Option<PathBuf>> {
-    let file = cx.root.join("tests/tools/go.work");
+    let file = cx.root.join("tests/tools/workspace/go.work");
     let text = fs_err::read_to_string(&file)?;
     let member = members(&text).any(|member| member == tool.name);
     Ok(member.then_some(file))
 }
 
-/// Lists the members of a Go workspace, which are folders beside its file.
+/// Lists the members of a Go workspace, which are folders beside its own: one above them would be
+/// what `go` takes for every program.
 fn members(workspace: &str) -> impl Iterator<Item = &str> {
     workspace
         .lines()
-        .filter_map(|line| line.trim().strip_prefix("./"))
+        .filter_map(|line| line.trim().strip_prefix("../"))
 }
 
 /// etcdctl is a second program of etcd's module.
