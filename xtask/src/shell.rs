@@ -85,6 +85,14 @@ fn command(program: &str, arguments: &[impl AsRef<OsStr>]) -> Command {
     command
         .args(arguments)
         .current_dir(crate::workspace::root());
+    // Cargo tells them to what it runs. Told on, they would make another call of cargo compile again
+    // what reads them when it is built (`ring`, and all that uses it).
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy().into_owned();
+        if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(name);
+        }
+    }
     command
 }
 
