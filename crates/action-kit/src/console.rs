@@ -215,7 +215,7 @@ impl Console {
                 self.line(format!("  caused by: {cause}"));
             }
         }
-        let hints = failed.failure().hints();
+        let hints = failed.hints();
         if !hints.is_empty() {
             self.line("");
         }

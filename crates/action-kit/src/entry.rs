@@ -141,17 +141,16 @@ fn finish(
     }
     let mut status = failed
         .as_ref()
-        .map_or(0, |failed| failed.failure().reason().exit_status());
+        .map_or(0, |failed| failed.reason().exit_status());
     if let Err(failed) = write(metadata, context, common, &report, failed.as_ref()) {
         context.console.failure(&failed);
-        status = status.max(failed.failure().reason().exit_status());
+        status = status.max(failed.reason().exit_status());
     }
     ExitCode::from(status)
 }
 
 fn failure_report(metadata: &Metadata, failed: &Failed) -> Report {
-    let failure = failed.failure();
-    let outcome = if failure.reason().exit_status() == 3 {
+    let outcome = if failed.reason().exit_status() == 3 {
         Outcome::Refused
     } else {
         Outcome::Failed
@@ -165,7 +164,7 @@ fn failure_report(metadata: &Metadata, failed: &Failed) -> Report {
             text.replace('\n', " ")
         );
     }
-    for hint in failure.hints() {
+    for hint in failed.hints() {
         let _ = writeln!(markdown, "\n> hint: {hint}");
     }
     let mut report = failed
@@ -179,8 +178,8 @@ fn failure_report(metadata: &Metadata, failed: &Failed) -> Report {
     }
     report
         .field("error", failed.chain())
-        .field("hints", failure.hints())
-        .field("failure-reason", failure.reason())
+        .field("hints", failed.hints())
+        .field("failure-reason", failed.reason())
         .markdown(markdown)
         .markdown(found)
 }
@@ -212,10 +211,7 @@ fn write(
         let mut values = report.outputs.clone();
         values.insert("outcome".into(), report.outcome.to_string());
         if let Some(failed) = failed {
-            values.insert(
-                "failure-reason".into(),
-                failed.failure().reason().to_string(),
-            );
+            values.insert("failure-reason".into(), failed.reason().to_string());
         }
         if let Some(file) = &file {
             values.insert("report".into(), file.display().to_string());

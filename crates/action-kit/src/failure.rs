@@ -14,7 +14,7 @@ use crate::Report;
 pub enum Reason {
     /// An input or a file of the user's cannot be used.
     InvalidInput,
-    /// The remote side (registry, cluster, cloud, GitHub) refused or broke.
+    /// The remote side (registry, cluster, cloud, GitHub), or the machine itself, refused or broke.
     RemoteFailed,
     /// The remote side did what was asked, and what came of it is not healthy.
     ChecksFailed,
@@ -83,7 +83,9 @@ impl Reason {
     pub fn about(self) -> &'static str {
         match self {
             Self::InvalidInput => "an input or a file cannot be used",
-            Self::RemoteFailed => "the registry, cluster, cloud or GitHub refused or broke",
+            Self::RemoteFailed => {
+                "the registry, cluster, cloud, GitHub or the machine refused or broke"
+            }
             Self::ChecksFailed => "what was done is not healthy, or a check does not hold",
             Self::TimedOut => "what was waited for did not happen in time",
             Self::Cancelled => "the run was cancelled",
@@ -130,6 +132,12 @@ pub trait Failure: Error + Send + Sync {
     }
 }
 
+/// What the system says about a disk without room (`ENOSPC`), and what programs repeat.
+const DISK_FULL: &str = "No space left on device";
+/// What to do about it.
+const DISK_HINT: &str =
+    "the machine's disk is full: free some space, or set RUNNER_TEMP to a folder on a larger disk";
+
 /// Any [`Failure`], for the signature of an action's function.
 #[derive(Debug)]
 pub struct Failed {
@@ -155,6 +163,31 @@ impl Failed {
     #[must_use]
     pub fn failure(&self) -> &dyn Failure {
         &*self.failure
+    }
+
+    /// Says why: where the disk is full, neither an input nor a file is at fault.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        if self.disk_is_full() {
+            Reason::RemoteFailed
+        } else {
+            self.failure.reason()
+        }
+    }
+
+    /// Gives next steps, each a sentence.
+    #[must_use]
+    pub fn hints(&self) -> Vec<String> {
+        if self.disk_is_full() {
+            vec![DISK_HINT.into()]
+        } else {
+            self.failure.hints()
+        }
+    }
+
+    /// Says whether the action, or a program that it called, could not write for want of room.
+    fn disk_is_full(&self) -> bool {
+        self.chain().iter().any(|text| text.contains(DISK_FULL))
     }
 
     /// Gives the message and its causes, outermost first.

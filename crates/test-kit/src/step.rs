@@ -80,6 +80,16 @@ impl Step {
         self
     }
 
+    /// Lets another program start it: one that gets the step's program as its last argument.
+    #[must_use]
+    pub fn started_by(mut self, program: &str, arguments: &[&str]) -> Self {
+        let own = std::mem::replace(&mut self.program, program.into());
+        let arguments = arguments.iter().map(|argument| (*argument).to_owned());
+        let own = own.to_string_lossy().into_owned();
+        self.arguments = arguments.chain([own]).chain(self.arguments).collect();
+        self
+    }
+
     /// Runs on a laptop rather than under a runner.
     #[must_use]
     pub fn on_a_laptop(mut self) -> Self {

@@ -306,3 +306,24 @@ fn an_application_that_does_not_compile() {
     ::error::the application does not compile: shop/prices.py: SyntaxError: '{' was never closed (prices.py, line 1)
     ");
 }
+
+#[test]
+fn a_disk_that_is_full() {
+    let project = Project::new("shop");
+    let small = project.workspace().join("small");
+    fs_err::create_dir_all(&small).expect("a folder");
+    // A file system of its own, which only this process sees.
+    let script = "/bin/mount -t tmpfs -o size=1m small \"$RUNNER_TEMP\" && exec \"$0\" \"$@\"";
+    let namespaces = ["--map-root-user", "--mount", "/bin/sh", "-c", script];
+    let step = project
+        .step()
+        .env("RUNNER_TEMP", small.display().to_string())
+        .started_by("/usr/bin/unshare", &namespaces);
+    let told = refused(&project, step);
+    assert!(told.starts_with("1 remote-failed\n"), "{told}");
+    assert!(told.contains("No space left on device"), "{told}");
+    assert!(
+        told.contains("\nhint: the machine's disk is full: free some space"),
+        "{told}"
+    );
+}
