@@ -17,6 +17,7 @@
     reason = "one program: nothing outside can reach its items"
 )]
 
+mod alone;
 mod canary;
 mod components;
 mod context;

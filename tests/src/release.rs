@@ -58,21 +58,26 @@ pub fn checkout(cx: &Context, name: &str, variant: Option<&str>) -> Result<PathB
         copy(&cx.root.join("tests/app-variants").join(variant), &folder)?;
     }
     fs_err::copy(cx.kubeconfig(), folder.join(".kubeconfig"))?;
-    // A lock holds the addresses of the index that made it, so it is made on the spot.
+    lock(cx, &folder)?;
+    Ok(folder)
+}
+
+/// Locks a project. A lock holds the addresses of the index that made it, so it is made on the spot.
+pub fn lock(cx: &Context, folder: &Path) -> Result<()> {
     let lock = cx
         .client(cx.tool("uv")?)
         .args(["lock", "--quiet", "--project"])
-        .arg(&folder);
+        .arg(folder);
     cx.run(
         &lock
             .args(["--python", ">=3.11"])
             .env("UV_PYTHON_DOWNLOADS", "never"),
-    )?;
-    Ok(folder)
+    )
+    .map(|_| ())
 }
 
 /// Copies a tree, but for what tools leave behind.
-fn copy(from: &Path, to: &Path) -> Result<()> {
+pub fn copy(from: &Path, to: &Path) -> Result<()> {
     const LEFT_BEHIND: [&str; 6] = [
         ".venv",
         "__pycache__",

@@ -37,8 +37,9 @@ const fn tool(name: &'static str, package: &'static str) -> GoTool {
     }
 }
 
-/// The programs that the cluster and the actions need, in the order in which they are built.
-pub const CLUSTER_TOOLS: [GoTool; 9] = [
+/// The programs that the cluster, the actions and the checks need, in the order in which they are
+/// built.
+pub const CLUSTER_TOOLS: [GoTool; 10] = [
     tool("runcwrap", "."),
     tool("kind", "sigs.k8s.io/kind"),
     GoTool {
@@ -86,9 +87,10 @@ pub const CLUSTER_TOOLS: [GoTool; 9] = [
         "github.com/rancher/local-path-provisioner",
     ),
     tool("node-network", "."),
+    tool("crane", "github.com/google/go-containerregistry/cmd/crane"),
 ];
 
-/// The programs of the platform and of the checks.
+/// The programs of the platform.
 pub const PLATFORM_TOOLS: [GoTool; 4] = [
     GoTool {
         name: "traefik",

@@ -193,6 +193,7 @@ fn client() -> ureq::Agent {
     ureq::Agent::config_builder()
         .timeout_global(Some(PATIENCE))
         .http_status_as_error(false)
+        .proxy(None)
         .build()
         .into()
 }

@@ -10,7 +10,7 @@ use crate::context::{Context, Source};
 use crate::step::{Outcome, Step};
 
 /// Programs that the run calls, with Debian's packages.
-const PROGRAMS: [(&str, &str); 23] = [
+const PROGRAMS: [(&str, &str); 24] = [
     ("tinyproxy", "tinyproxy"),
     ("dockerd", "docker.io"),
     ("containerd", "containerd"),
@@ -27,6 +27,7 @@ const PROGRAMS: [(&str, &str); 23] = [
     ("jq", "jq"),
     ("curl", "curl"),
     ("docker-registry", "docker-registry"),
+    ("skopeo", "skopeo"),
     ("gcc", "gcc"),
     ("g++", "g++"),
     ("make", "make"),

@@ -8,6 +8,8 @@ pub mod images;
 pub mod infrastructure;
 pub mod localstack;
 pub mod platform;
+pub mod projects;
+pub mod readers;
 pub mod refusals;
 pub mod registry;
 pub mod second_release;
@@ -28,6 +30,8 @@ pub fn all() -> Vec<Step> {
         infrastructure::step(),
         platform::step(),
         application::step(),
+        readers::step(),
+        projects::step(),
         refusals::step(),
         second_release::step(),
         canary::step(),

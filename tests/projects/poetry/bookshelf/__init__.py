@@ -1,0 +1,1 @@
+"""Remembers who has borrowed which book."""

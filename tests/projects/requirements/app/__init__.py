@@ -1,0 +1,1 @@
+"""Shows the weather of a town."""

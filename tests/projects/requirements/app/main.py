@@ -1,0 +1,8 @@
+"""The application."""
+
+from fastapi import FastAPI
+
+from app.routers import towns
+
+app = FastAPI(title="Weather")
+app.include_router(towns.router)
