@@ -97,7 +97,8 @@ impl RegistryServer {
         fs_err::remove_dir_all(folder).expect("the manifest");
     }
 
-    /// Lists the tags of a repository, as the registry's own files tell.
+    /// Lists the tags of a repository, as the registry's own files tell, without those that list what
+    /// is attached to an image where a registry keeps no such list itself.
     #[must_use]
     pub fn tags(&self, repository: &str) -> Vec<String> {
         let folder = self.folder.path().join(format!(
@@ -109,6 +110,7 @@ impl RegistryServer {
         let mut tags: Vec<String> = entries
             .flatten()
             .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .filter(|tag| !tag.starts_with("sha256-"))
             .collect();
         tags.sort();
         tags

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use oci_image::{Digest, Image};
+use oci_image::{Descriptor, Digest, Image};
 use oci_registry::Layout;
 use serde_json::Value;
 use test_kit::Step;
@@ -71,16 +71,16 @@ fn twenty_builds_give_one_digest() {
     for folder in [project.workspace(), base().layout.path()] {
         open_to_all(folder);
     }
-    let mut first: Option<(Digest, PathBuf)> = None;
+    let mut first: Option<(Vec<Digest>, PathBuf)> = None;
     for number in 0..BUILDS {
         let variant = Variant { number };
         let layout = build(&project, &variant);
-        let digest = digest(&layout);
+        let digests = digests(&layout);
         match &first {
-            None => first = Some((digest, layout)),
+            None => first = Some((digests, layout)),
             Some((expected, other)) => assert!(
-                *expected == digest,
-                "build {number} differs:\n{}",
+                *expected == digests,
+                "build {number} differs: {digests:?}\n{}",
                 difference(other, &layout)
             ),
         }
@@ -140,7 +140,7 @@ fn build(project: &Project, variant: &Variant) -> PathBuf {
     let built = step.run();
     assert_eq!(built.code, 0, "build {}: {}", variant.number, built.log);
     let report: Value = serde_json::from_str(&built.stdout).expect("a report");
-    assert_eq!(report["digest"], digest(&layout).as_str());
+    assert_eq!(report["digest"], digests(&layout)[0].as_str());
     layout
 }
 
@@ -178,14 +178,22 @@ fn is_root() -> bool {
     status.lines().any(|line| line.starts_with("Uid:\t0\t"))
 }
 
-/// Gives the digest that names what a layout holds.
-fn digest(layout: &Path) -> Digest {
+/// Gives the digests of the image that a layout holds, and of its bills of materials. Provenance is
+/// left out: it tells when and by which run.
+fn digests(layout: &Path) -> Vec<Digest> {
     let layout = Layout::open(layout).expect("a layout");
     let index = layout.index().expect("an index");
-    let [one] = &index.manifests[..] else {
+    let [image, boms @ .., provenance] = &index.manifests[..] else {
         panic!("{index:?}")
     };
-    one.digest.clone()
+    let kind = |entry: &Descriptor| entry.artifact_type.clone().unwrap_or_default();
+    assert_eq!(kind(provenance), "application/vnd.in-toto+json");
+    assert_eq!(boms.len(), 2, "{index:?}");
+    [image]
+        .into_iter()
+        .chain(boms)
+        .map(|entry| entry.digest.clone())
+        .collect()
 }
 
 /// Says what is other in two layouts: settings, or files of a layer.

@@ -312,9 +312,14 @@ fn a_disk_that_is_full() {
     let project = Project::new("shop");
     let small = project.workspace().join("small");
     fs_err::create_dir_all(&small).expect("a folder");
-    // A file system of its own, which only this process sees.
-    let script = "/bin/mount -t tmpfs -o size=1m small \"$RUNNER_TEMP\" && exec \"$0\" \"$@\"";
-    let namespaces = ["--map-root-user", "--mount", "/bin/sh", "-c", script];
+    // A file system of its own, which only this process sees. A shell would lose the inputs, whose
+    // names are none for its variables.
+    let script = "import os, subprocess, sys
+mount = ['/bin/mount', '-t', 'tmpfs', '-o', 'size=1m', 'small', os.environ['RUNNER_TEMP']]
+subprocess.run(mount, check=True)
+os.execv(sys.argv[1], sys.argv[1:])";
+    let python = base().program.display().to_string();
+    let namespaces = ["--map-root-user", "--mount", &python, "-c", script];
     let step = project
         .step()
         .env("RUNNER_TEMP", small.display().to_string())
