@@ -27,6 +27,10 @@ def stacks(name: str) -> dict[str, Any]:
             ]
             found[stack["StackName"]] = {
                 "status": stack["StackStatus"],
+                "outputs": {
+                    output["OutputKey"]: output["OutputValue"]
+                    for output in stack.get("Outputs", [])
+                },
                 "types": Counter(resource["ResourceType"] for resource in resources),
                 "incomplete": sorted(
                     resource["LogicalResourceId"]
@@ -86,10 +90,32 @@ def cluster(name: str) -> dict[str, Any] | None:
     }
 
 
+def data(outputs: dict[str, str]) -> dict[str, Any]:
+    """Read what holds data from S3, ECR and AWS Backup."""
+    s3, bucket = boto3.client("s3"), {"Bucket": outputs["WalBucketName"]}
+    encryption = s3.get_bucket_encryption(**bucket)["ServerSideEncryptionConfiguration"]
+    lock = s3.get_object_lock_configuration(**bucket)["ObjectLockConfiguration"]
+    ecr, repository = boto3.client("ecr"), outputs["ImageRepositoryArn"].split("repository/")[1]
+    images = ecr.describe_repositories(repositoryNames=[repository])["repositories"][0]
+    backup, plan = boto3.client("backup"), {"BackupPlanId": outputs["BackupPlanId"]}
+    rules = backup.get_backup_plan(**plan)["BackupPlan"]["Rules"]
+    return {
+        "versioning": s3.get_bucket_versioning(**bucket)["Status"],
+        "locked_days": lock["Rule"]["DefaultRetention"]["Days"],
+        "encryption": encryption["Rules"][0]["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"],
+        "tags": images["imageTagMutability"],
+        "scan": images["imageScanningConfiguration"]["scanOnPush"],
+        "backup_vaults": [rule["TargetBackupVaultName"] for rule in rules],
+        "backup_selections": len(backup.list_backup_selections(**plan)["BackupSelectionsList"]),
+    }
+
+
 def main() -> None:
     """Print it."""
     name = sys.argv[1]
     found = {"stacks": stacks(name), "network": network(name), "cluster": cluster(name)}
+    if kept := found["stacks"].get(f"{name}-data"):
+        found["data"] = data(kept["outputs"])
     json.dump(found, sys.stdout, indent=2)
 
 

@@ -1,5 +1,6 @@
 //! `infrastructure.yaml`: what people write about their environments, checked where it is read.
 
+mod backup;
 mod names;
 
 use std::collections::BTreeMap;
@@ -10,8 +11,9 @@ use aws_account::Account;
 use serde::Deserialize;
 use thiserror::Error;
 
+pub use backup::{Backup, Replica};
 pub use names::{
-    Cidr, EnvironmentName, KubernetesVersion, ProjectName, RegionName, VpcCidr, Zones,
+    Arn, Cidr, Days, EnvironmentName, KubernetesVersion, ProjectName, RegionName, VpcCidr, Zones,
 };
 
 /// The file.
@@ -55,6 +57,11 @@ pub struct Settings {
     pub deletion_protection: bool,
     /// How long flow logs and the control plane's logs are kept.
     pub log_retention_days: Option<u16>,
+    /// How backups are kept.
+    #[serde(default)]
+    pub backup: Backup,
+    /// How many images are kept.
+    pub image_count: Option<u16>,
     /// Who may assume the cluster's administrator role.
     pub administrator_principal_arn: Option<String>,
     /// Who may assume the cluster's deploy role.

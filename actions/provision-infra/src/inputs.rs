@@ -62,7 +62,8 @@ pub struct Inputs {
     #[arg(long, value_name = "DIGITS")]
     pub account: Option<Account>,
 
-    /// Folder with templates (`network.yaml`, `cluster.yaml`) to use instead of the built-in ones
+    /// Folder with templates (`<layer>.yaml`) to use instead of the built-in ones; a layer without
+    /// one is left alone
     #[arg(long, value_name = "FOLDER")]
     pub stacks: Option<PathBuf>,
 

@@ -5,23 +5,23 @@
 //! template's default holds.
 
 use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use action_kit::{Failure, Position, Reason};
 use thiserror::Error;
 
-use crate::config::{Nat, Target};
+use crate::config::Target;
+use crate::settings::settings;
 use crate::stack::Values;
 use crate::template::Template;
 
 /// The layers, each with its built-in template.
-const LAYERS: [(&str, &str); 2] = [
+const LAYERS: [(&str, &str); 3] = [
     ("network", include_str!("../stacks/network.yaml")),
+    ("data", include_str!("../stacks/data.yaml")),
     ("cluster", include_str!("../stacks/cluster.yaml")),
 ];
-
-/// The kinds of subnets, in the order in which they divide the VPC's network.
-const SUBNETS: [&str; 4] = ["Public", "Application", "Database", "Admin"];
 
 /// A layer of an environment.
 #[derive(Clone, Debug)]
@@ -44,6 +44,18 @@ pub enum LayerError {
         file: PathBuf,
         /// Why.
         source: std::io::Error,
+    },
+    /// The folder has a template that no layer uses.
+    #[error("the template `{}` belongs to no layer", file.display())]
+    UnknownLayer {
+        /// The file.
+        file: PathBuf,
+    },
+    /// The folder has no template.
+    #[error("the folder `{}` has no template of a layer", folder.display())]
+    NoTemplate {
+        /// The folder.
+        folder: PathBuf,
     },
     /// A template is no template.
     #[error("parse the template `{}`", file.display())]
@@ -73,8 +85,13 @@ impl Failure for LayerError {
 
     fn hints(&self) -> Vec<String> {
         let hint = match self {
-            Self::Unreadable { .. } => {
-                "the folder in the input `stacks` holds one file per layer: network.yaml, cluster.yaml"
+            Self::Unreadable { .. } | Self::UnknownLayer { .. } | Self::NoTemplate { .. } => {
+                let files = LAYERS.map(|(name, _)| format!("{name}.yaml"));
+                return vec![format!(
+                    "the folder in the input `stacks` holds one file for each layer that is \
+                     wanted: {}",
+                    files.join(", ")
+                )];
             }
             Self::Unparsable { .. } => "correct the template's YAML; `cfn-lint` says more",
             Self::UnknownParameter { .. } => {
@@ -95,35 +112,68 @@ impl Failure for LayerError {
     }
 }
 
-/// Loads the layers of a target, from a folder of the workspace when one is given.
+/// Loads the layers of a target: the built-in ones, or those that a folder of the workspace has.
 pub fn load(
     target: &Target,
     workspace: &Path,
     folder: Option<&Path>,
 ) -> Result<Vec<Layer>, LayerError> {
-    let mut layers = Vec::new();
-    for (name, built_in) in LAYERS {
-        let file = folder
-            .unwrap_or(Path::new("stacks"))
-            .join(format!("{name}.yaml"));
-        let body = match folder {
-            None => built_in.to_owned(),
-            Some(_) => fs_err::read_to_string(workspace.join(&file)).map_err(|source| {
-                LayerError::Unreadable {
-                    file: file.clone(),
-                    source,
-                }
-            })?,
-        };
-        layers.push(Layer {
-            name: name.into(),
-            stack: format!("{}-{name}", target.name()),
-            template: Template::parse(body)
-                .map_err(|source| LayerError::Unparsable { file, source })?,
-        });
-    }
+    let bodies = match folder {
+        None => Vec::from(LAYERS.map(|(name, body)| {
+            let file = Path::new("stacks").join(format!("{name}.yaml"));
+            (name, file, body.to_owned())
+        })),
+        Some(folder) => read(workspace, folder)?,
+    };
+    let layers = bodies
+        .into_iter()
+        .map(|(name, file, body)| {
+            Ok(Layer {
+                name: name.into(),
+                stack: format!("{}-{name}", target.name()),
+                template: Template::parse(body)
+                    .map_err(|source| LayerError::Unparsable { file, source })?,
+            })
+        })
+        .collect::<Result<Vec<_>, LayerError>>()?;
     check(target, &layers)?;
     Ok(layers)
+}
+
+/// Reads the templates of a folder, in the order of the layers.
+fn read(
+    workspace: &Path,
+    folder: &Path,
+) -> Result<Vec<(&'static str, PathBuf, String)>, LayerError> {
+    let unreadable = |file: &Path, source| LayerError::Unreadable {
+        file: file.into(),
+        source,
+    };
+    let mut names: Vec<OsString> = fs_err::read_dir(workspace.join(folder))
+        .and_then(|entries| entries.map(|entry| Ok(entry?.file_name())).collect())
+        .map_err(|source| unreadable(folder, source))?;
+    names.retain(|name| Path::new(name).extension() == Some(OsStr::new("yaml")));
+    let mut bodies = Vec::new();
+    for (name, _) in LAYERS {
+        let file_name = OsString::from(format!("{name}.yaml"));
+        if !names.contains(&file_name) {
+            continue;
+        }
+        names.retain(|name| *name != file_name);
+        let file = folder.join(file_name);
+        let body = fs_err::read_to_string(workspace.join(&file))
+            .map_err(|source| unreadable(&file, source))?;
+        bodies.push((name, file, body));
+    }
+    match names.into_iter().min() {
+        Some(name) => Err(LayerError::UnknownLayer {
+            file: folder.join(name),
+        }),
+        None if bodies.is_empty() => Err(LayerError::NoTemplate {
+            folder: folder.into(),
+        }),
+        None => Ok(bodies),
+    }
 }
 
 /// Makes sure that every parameter has a source, before anything is asked of AWS.
@@ -141,62 +191,6 @@ fn check(target: &Target, layers: &[Layer]) -> Result<(), LayerError> {
         known.extend(layer.template.outputs.iter().cloned());
     }
     Ok(())
-}
-
-/// What `infrastructure.yaml` gives to templates.
-#[must_use]
-pub fn settings(target: &Target) -> Values {
-    let settings = &target.settings;
-    let public: Vec<&str> = settings
-        .endpoint_access
-        .public
-        .iter()
-        .map(crate::config::Cidr::as_str)
-        .collect();
-    let nat = match settings.nat {
-        Nat::PerZone => "per-zone",
-        Nat::Single => "single",
-    };
-    let mut values = Values::from(
-        [
-            ("Project", target.project.to_string()),
-            ("Environment", target.environment.to_string()),
-            ("VpcCidr", settings.cidr.to_string()),
-            ("NatMode", nat.into()),
-            ("KubernetesVersion", settings.kubernetes_version.to_string()),
-            ("EndpointPublicAccess", (!public.is_empty()).to_string()),
-            ("PublicAccessCidrs", public.join(",")),
-            (
-                "DeletionProtection",
-                settings.deletion_protection.to_string(),
-            ),
-        ]
-        .map(|(name, value)| (name.to_owned(), value)),
-    );
-    let retention = settings.log_retention_days.map(|days| days.to_string());
-    let optional = [
-        ("LogRetentionDays", &retention),
-        ("FlowLogRetentionDays", &retention),
-        (
-            "AdministratorPrincipalArn",
-            &settings.administrator_principal_arn,
-        ),
-        ("DeployPrincipalArn", &settings.deploy_principal_arn),
-    ];
-    for (name, value) in optional {
-        values.extend(value.clone().map(|value| (name.to_owned(), value)));
-    }
-    values.retain(|_, value| !value.is_empty());
-    let blocks = settings.cidr.sixteenths();
-    let subnets = SUBNETS
-        .iter()
-        .flat_map(|kind| ["A", "B", "C"].map(|zone| format!("{kind}Cidr{zone}")));
-    values.extend(subnets.zip(blocks));
-    if let Some(zones) = &settings.zones {
-        let names = ["A", "B", "C"].map(|zone| format!("Zone{zone}"));
-        values.extend(names.into_iter().zip(zones.0.clone()));
-    }
-    values
 }
 
 /// Outputs of the layers so far; one whose stack is still to be made has no value yet.

@@ -16,6 +16,7 @@ pub mod layers;
 pub mod observe;
 pub mod plan;
 mod render;
+pub mod settings;
 pub mod stack;
 pub mod template;
 pub mod watch;
@@ -37,8 +38,9 @@ use crate::watch::Deadline;
 pub const METADATA: Metadata = Metadata {
     name: "provision-infra",
     title: "Provision AWS infrastructure",
-    description: "Plans, applies and destroys the AWS infrastructure of an environment (network \
-                  and EKS cluster) as CloudFormation stacks, and writes the cluster's kubeconfig.",
+    description: "Plans, applies and destroys the AWS infrastructure of an environment \
+                  (network, backups, images, EKS cluster, and what stands before and watches them) \
+                  as CloudFormation stacks, and writes the cluster's kubeconfig.",
     outputs: &[
         ("changes", "How many changes the plan has"),
         ("cluster", "Name of the EKS cluster, when there is one"),
@@ -167,7 +169,7 @@ impl<'a> Run<'a> {
         Work {
             cloudformation: &self.cloudformation,
             deadline: Deadline::after(self.inputs.timeout_seconds),
-            settings: layers::settings(&self.target),
+            settings: settings::settings(&self.target),
             tags: Values::from(
                 [
                     ("Project", self.target.project.to_string()),

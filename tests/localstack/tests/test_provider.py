@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import boto3
 import pytest
 import yaml
 from localstack.services.cloudformation.resource_provider import OperationStatus
@@ -21,9 +22,10 @@ from localstack_eks.provider import (
     gone,
     tags,
     truth,
+    typed,
 )
 from localstack_eks.schemas import schema
-from stacks import template
+from stacks import TEMPLATES, template
 
 
 def request(**values: Any) -> Any:
@@ -73,7 +75,20 @@ def test_the_outputs_of_the_network_are_the_parameters_of_the_cluster() -> None:
 
 
 def test_every_type_of_the_stacks_has_a_provider_and_no_other_has() -> None:
-    assert PROVIDERS.keys() == types("network") | types("cluster")
+    layers = [file.stem for file in TEMPLATES.glob("*.yaml")]
+    assert PROVIDERS.keys() == set().union(*map(types, layers))
+
+
+def test_a_call_has_values_of_the_types_that_it_takes() -> None:
+    client = boto3.client("backup", "eu-west-1")
+    shape = client.meta.service_model.operation_model("CreateBackupPlan").input_shape
+    rule = {"RuleName": "daily", "TargetBackupVaultName": "v", "StartWindowMinutes": "60"}
+    plan = {"BackupPlanName": "p", "Rules": [rule]}
+    made = typed(shape, {"BackupPlan": plan, "BackupPlanTags": {"Name": 1}})
+    assert made["BackupPlan"]["Rules"][0]["StartWindowMinutes"] == 60
+    assert made["BackupPlanTags"] == {"Name": "1"}
+    with pytest.raises(UnsupportedPropertyError, match="Colour"):
+        typed(shape, {"BackupPlan": plan | {"Colour": "red"}})
 
 
 def test_a_schema_says_what_replaces_a_resource() -> None:

@@ -20,6 +20,8 @@ use crate::step::{Outcome, Step};
 const ENVIRONMENT: &str = "e2e";
 /// Its full name, which is the cluster's as well.
 const NAME: &str = "orders-e2e";
+/// Its layers, by name.
+const LAYERS: [&str; 3] = ["cluster", "data", "network"];
 /// What each zone has a subnet of.
 const TIERS: [&str; 4] = ["admin", "application", "database", "public"];
 /// How many zones there are, and NAT gateways in them.
@@ -30,7 +32,7 @@ const KUBECONFIG: &str = ".fastapi-eks-actions/kubeconfig";
 pub fn step() -> Step {
     Step {
         name: "infrastructure",
-        about: "plan, apply and read back the network and the cluster",
+        about: "plan, apply and read back the stacks",
         cold: Duration::from_secs(45),
         warm: Duration::from_secs(30),
         run,
@@ -182,7 +184,7 @@ fn check_access(cx: &Context, checkout: &Path, found: &Found) -> Result<String> 
 /// Breaks a template: the action must name the file and what is wrong, and nothing may change.
 fn refuse_broken_template(cx: &Context, checkout: &Path) -> Result<String> {
     let stacks = cx.root.join("actions/provision-infra/stacks");
-    for name in ["network", "cluster"] {
+    for name in LAYERS {
         let text = fs_err::read_to_string(stacks.join(format!("{name}.yaml")))?;
         let broken = text.replace("AWS::EC2::InternetGateway\n", "AWS::EC2::InterwebGateway\n");
         write_whole(
@@ -215,6 +217,19 @@ struct Found {
     stacks: BTreeMap<String, Stack>,
     network: Network,
     cluster: Option<Cluster>,
+    data: Option<Data>,
+}
+
+/// What holds data.
+#[derive(Debug, Deserialize)]
+struct Data {
+    versioning: String,
+    locked_days: u32,
+    encryption: String,
+    tags: String,
+    scan: bool,
+    backup_vaults: Vec<String>,
+    backup_selections: usize,
 }
 
 #[derive(Debug, Deserialize)]
@@ -263,7 +278,7 @@ impl Found {
     fn check(&self) -> Result<()> {
         let names: Vec<&str> = self.stacks.keys().map(String::as_str).collect();
         ensure!(
-            names == ["orders-e2e-cluster", "orders-e2e-network"],
+            names == LAYERS.map(|layer| format!("{NAME}-{layer}")),
             "the stacks are {names:?}"
         );
         for (name, stack) in &self.stacks {
@@ -284,6 +299,26 @@ impl Found {
                 && cluster.encrypted == [["secrets"]]
                 && cluster.access_entries == 2,
             "the cluster is not what the template says: {cluster:?}"
+        );
+        self.data.as_ref().context("there is no data")?.check()
+    }
+}
+
+impl Data {
+    fn check(&self) -> Result<()> {
+        ensure!(
+            self.versioning == "Enabled" && self.locked_days > 0 && self.encryption == "aws:kms",
+            "the bucket of backups is not what the template says: {self:?}"
+        );
+        ensure!(
+            self.tags.starts_with("IMMUTABLE") && self.scan,
+            "the image repository is not what the template says: {self:?}"
+        );
+        ensure!(
+            self.backup_vaults.len() == 1
+                && self.backup_vaults[0].starts_with(NAME)
+                && self.backup_selections == 1,
+            "volumes are not backed up as the template says: {self:?}"
         );
         Ok(())
     }
@@ -362,21 +397,56 @@ mod tests {
     }
 
     #[test]
+    fn backups_are_versioned_and_images_keep_their_tags() {
+        let data = || Data {
+            versioning: "Enabled".into(),
+            locked_days: 7,
+            encryption: "aws:kms".into(),
+            tags: "IMMUTABLE_WITH_EXCLUSION".into(),
+            scan: true,
+            backup_vaults: vec!["orders-e2e-1".into()],
+            backup_selections: 1,
+        };
+        data().check().unwrap();
+        let complaint = |data: Data| data.check().unwrap_err().to_string();
+        let open = Data {
+            locked_days: 0,
+            ..data()
+        };
+        assert!(complaint(open).contains("bucket"));
+        let moving = Data {
+            tags: "MUTABLE".into(),
+            ..data()
+        };
+        assert!(complaint(moving).contains("repository"));
+        let nothing = Data {
+            backup_selections: 0,
+            ..data()
+        };
+        assert!(complaint(nothing).contains("volumes"));
+    }
+
+    #[test]
     fn a_resource_that_is_not_complete_is_told() {
         let stack = |incomplete: &[&str]| Stack {
             status: "CREATE_COMPLETE".into(),
             types: BTreeMap::from([("AWS::EC2::VPC".into(), 1)]),
             incomplete: incomplete.iter().map(ToString::to_string).collect(),
         };
+        let mut stacks: BTreeMap<String, Stack> = LAYERS
+            .map(|layer| (format!("{NAME}-{layer}"), stack(&[])))
+            .into();
+        stacks.insert("orders-e2e-cluster".into(), stack(&["Cluster"]));
         let mut found = Found {
-            stacks: BTreeMap::from([
-                ("orders-e2e-network".to_owned(), stack(&[])),
-                ("orders-e2e-cluster".to_owned(), stack(&["Cluster"])),
-            ]),
+            stacks,
             network: network(),
             cluster: None,
+            data: None,
         };
-        assert_eq!(found.types(), BTreeMap::from([("AWS::EC2::VPC", 2)]));
+        assert_eq!(
+            found.types(),
+            BTreeMap::from([("AWS::EC2::VPC", LAYERS.len())])
+        );
         assert!(found.check().unwrap_err().to_string().contains("Cluster"));
         found.stacks.remove("orders-e2e-cluster");
         assert!(

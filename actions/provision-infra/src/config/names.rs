@@ -118,6 +118,15 @@ text!(
     |text| parse_cidr(text).is_some_and(|(_, prefix)| (16..=20).contains(&prefix))
 );
 
+text!(
+    /// Something in AWS, by its full name.
+    Arn,
+    "ARN, such as `arn:aws:s3:::shop-replica`",
+    |text| text.starts_with("arn:aws")
+        && text.split(':').count() >= 6
+        && !text.chars().any(char::is_whitespace)
+);
+
 impl Default for KubernetesVersion {
     fn default() -> Self {
         Self("1.35".into())
@@ -150,6 +159,26 @@ impl VpcCidr {
         (0..16)
             .map(|index| format!("{}/{prefix}", Ipv4Addr::from(address + index * size)))
             .collect()
+    }
+}
+
+/// A number of days.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Days(u16);
+
+impl fmt::Display for Days {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Days {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let days = u16::deserialize(deserializer)?;
+        let holds = (1..=3650).contains(&days);
+        check(&days.to_string(), "number of days between 1 and 3650", holds)
+            .map_err(D::Error::custom)?;
+        Ok(Self(days))
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use action_kit::{Failure, Reason};
 use insta::assert_snapshot;
 use provision_infra::config::{ConfigError, Nat, Target};
+use provision_infra::settings::settings;
 
 const WHOLE: &str = "\
 project: shop
@@ -22,6 +23,14 @@ environments:
     endpoint-access:
       public: [203.0.113.0/24]
     deletion-protection: true
+    backup:
+      retention-days: 90
+      lock-days: 30
+      copy-vault-arn: arn:aws:backup:eu-west-3:222222222222:backup-vault:copies
+      replica:
+        bucket-arn: arn:aws:s3:::shop-replica
+        key-arn: arn:aws:kms:eu-west-3:222222222222:key/1
+    image-count: 1000
 ";
 
 fn parse(text: &str, environment: &str) -> Result<Target, ConfigError> {
@@ -61,13 +70,15 @@ fn what_is_wrong_is_said_with_its_line() {
         "account: '1234'",
         "region: mars",
         "cidr: [",
+        "backup: {lock-days: 0}",
+        "backup: {copy-vault-arn: copies}",
     ]
     .map(|line| refusal(&with(line)))
     .to_vec();
     refusals.push(refusal("project: Shop_1\nenvironments: {}\n"));
     refusals.push(refusal("project: shop\nenvironments: {prod: {}}\n"));
     assert_snapshot!(refusals.join("\n"), @r#"
-    Some(4) infra.yaml: unknown field `colour`, expected one of region, account, cidr, zones, nat, kubernetes-version, endpoint-access, deletion-protection, log-retention-days, administrator-principal-arn, deploy-principal-arn at line 4, column 5
+    Some(4) infra.yaml: unknown field `colour`, expected one of region, account, cidr, zones, nat, kubernetes-version, endpoint-access, deletion-protection, log-retention-days, backup, image-count, administrator-principal-arn, deploy-principal-arn at line 4, column 5
     Some(4) infra.yaml: `10.40.0.1/16` is no network for a VPC, such as `10.40.0.0/16`: between /16 and /20, no bits set after the prefix at line 4, column 11
     Some(4) infra.yaml: unknown variant `none`, expected one of per-zone, single at line 4, column 10
     Some(4) infra.yaml: `latest` is no Kubernetes minor, such as "1.35" (in quotes) at line 4, column 25
@@ -76,8 +87,44 @@ fn what_is_wrong_is_said_with_its_line() {
     Some(4) infra.yaml: `1234` is no AWS account: twelve digits, in quotes where the file is YAML at line 4, column 14
     Some(4) infra.yaml: `mars` is no AWS region, such as `eu-west-1` at line 4, column 13
     Some(4) infra.yaml: expected string scalar at line 4, column 11
+    Some(4) infra.yaml: `0` is no number of days between 1 and 3650 at line 4, column 25
+    Some(4) infra.yaml: `copies` is no ARN, such as `arn:aws:s3:::shop-replica` at line 4, column 30
     Some(1) infra.yaml: `Shop_1` is no project name: lower-case letters, digits and single hyphens, at most 20, a letter first at line 1, column 10
     None `infra.yaml` declares no region for `prod`
+    "#);
+}
+
+#[test]
+fn a_replica_needs_a_key() {
+    let text = "project: shop\nenvironments:\n  prod:\n    backup:\n      replica:\n        \
+                bucket-arn: arn:aws:s3:::b\n";
+    assert!(refusal(text).contains("key-arn"), "{}", refusal(text));
+}
+
+#[test]
+fn what_is_said_of_backups_reaches_the_templates() {
+    let given = |environment| {
+        let values = settings(&parse(WHOLE, environment).unwrap());
+        let of_data = |name: &String| {
+            ["Backup", "Replica", "Image"]
+                .iter()
+                .any(|kind| name.starts_with(kind))
+        };
+        let lines: Vec<String> = values
+            .iter()
+            .filter(|(name, _)| of_data(name))
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        lines.join("\n")
+    };
+    assert_eq!(given("staging"), "", "the templates' defaults hold");
+    assert_snapshot!(given("prod"), @r#"
+    BackupCopyVaultArn=arn:aws:backup:eu-west-3:222222222222:backup-vault:copies
+    BackupLockDays=30
+    BackupRetentionDays=90
+    ImageCount=1000
+    ReplicaBucketArn=arn:aws:s3:::shop-replica
+    ReplicaKeyArn=arn:aws:kms:eu-west-3:222222222222:key/1
     "#);
 }
 

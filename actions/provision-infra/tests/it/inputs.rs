@@ -127,7 +127,37 @@ fn a_parameter_that_nobody_gives_is_named() {
         .file("deploy/infrastructure.yaml", good())
         .run();
     assert_eq!(step.code, 2);
-    assert!(step.log.contains("read the template `"), "{}", step.log);
+    assert!(
+        step.log.contains("read the template `elsewhere`"),
+        "{}",
+        step.log
+    );
+}
+
+#[test]
+fn a_folder_of_templates_holds_those_of_layers_and_nothing_else() {
+    let with = |file: &str| {
+        Step::new(BINARY)
+            .input("stacks", "stacks")
+            .file("deploy/infrastructure.yaml", good())
+            .file(file, NETWORK)
+            .run()
+    };
+    let step = with("stacks/netwerk.yaml");
+    assert_eq!(step.code, 2);
+    assert_snapshot!(step.log, @r#"
+    ::error::the template `stacks/netwerk.yaml` belongs to no layer
+
+    hint: the folder in the input `stacks` holds one file for each layer that is wanted: network.yaml, data.yaml, cluster.yaml
+    "#);
+    let step = with("stacks/README.md");
+    assert_eq!(step.code, 2);
+    assert!(
+        step.log
+            .contains("::error::the folder `stacks` has no template of a layer"),
+        "{}",
+        step.log
+    );
 }
 
 #[test]

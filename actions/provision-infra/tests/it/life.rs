@@ -11,10 +11,8 @@ fn an_environment_lives_from_plan_to_destroy() {
     let folder = TempDir::new().unwrap();
     let folder = folder.path();
     let project = project("life");
-    let (network, cluster) = (
-        format!("{project}-test-network"),
-        format!("{project}-test-cluster"),
-    );
+    let stacks = ["network", "data", "cluster"].map(|layer| format!("{project}-test-{layer}"));
+    let [network, .., cluster] = &stacks;
     prepare(folder, &configuration(&project, ""), None);
 
     let planned = step(folder, "plan").input("plan-file", "plan.json").run();
@@ -30,11 +28,9 @@ fn an_environment_lives_from_plan_to_destroy() {
             .log
             .contains("Cluster (AWS::EKS::Cluster): known after apply")
     );
-    assert_eq!(
-        (status(&network), status(&cluster)),
-        (None, None),
-        "a plan leaves nothing"
-    );
+    for stack in &stacks {
+        assert_eq!(status(stack), None, "a plan leaves nothing");
+    }
     let again = step(folder, "plan").run();
     assert_eq!(again.outputs["plan-digest"], planned.outputs["plan-digest"]);
 
@@ -47,7 +43,7 @@ fn an_environment_lives_from_plan_to_destroy() {
     assert_eq!(applied.outputs["outcome"], "done");
     assert_eq!(applied.outputs["cluster"], format!("{project}-test"));
     assert!(applied.outputs["stacks"].contains("ApplicationSubnetIds"));
-    assert_eq!(status(&cluster).as_deref(), Some("CREATE_COMPLETE"));
+    assert_eq!(status(cluster).as_deref(), Some("CREATE_COMPLETE"));
     let kubeconfig = folder.join("run/kubeconfig");
     let mode = fs_err::metadata(&kubeconfig).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
@@ -88,11 +84,13 @@ fn an_environment_lives_from_plan_to_destroy() {
         .run();
     assert_eq!(reviewed.code, 0, "{}", reviewed.log);
 
-    ends(folder, &project, &[&network, &cluster]);
+    assert_eq!(status(network).as_deref(), Some("UPDATE_COMPLETE"));
+
+    ends(folder, &project, &stacks);
 }
 
 /// Access, then destruction: shown, refused, done, and nothing left.
-fn ends(folder: &std::path::Path, project: &str, stacks: &[&str]) {
+fn ends(folder: &std::path::Path, project: &str, stacks: &[String]) {
     let access = step(folder, "kubeconfig")
         .input("kubeconfig-login", "exec")
         .run();
@@ -132,6 +130,11 @@ fn ends(folder: &std::path::Path, project: &str, stacks: &[&str]) {
             .log
             .contains("- delete SecretsKey (AWS::KMS::Key): CANNOT BE UNDONE")
     );
+    assert!(
+        shown.log.contains(
+            "- delete WalBucket (AWS::S3::Bucket): leaves the stack, stays in the account"
+        )
+    );
     let wrong = step(folder, "destroy")
         .input("confirm-destroy", "prod")
         .run();
@@ -144,7 +147,7 @@ fn ends(folder: &std::path::Path, project: &str, stacks: &[&str]) {
         .input("plan-digest", format!("sha256:{}", "0".repeat(64)))
         .run();
     assert_eq!(changed.outputs["failure-reason"], "plan-changed");
-    assert_eq!(status(stacks[0]).as_deref(), Some("UPDATE_COMPLETE"));
+    assert_eq!(status(&stacks[0]).as_deref(), Some("UPDATE_COMPLETE"));
     let gone = destroy(folder, project);
     assert_eq!(
         (gone.code, gone.outputs["outcome"].as_str()),

@@ -8,6 +8,7 @@ use provision_infra::config::Target;
 use provision_infra::layers::{self, Layer, Outputs};
 use provision_infra::observe::{Observed, Offer};
 use provision_infra::plan::{Doomed, beyond, destruction, plan, protected, resource_changes};
+use provision_infra::settings::settings;
 use provision_infra::stack::{
     ChangeSet, Condition, Detail, Event, Resource, ResourceChange, STACK_TYPE, Stack, Values,
     details_between, first_failure,
@@ -329,7 +330,7 @@ fn the_built_in_templates_get_every_parameter() {
     let text = "project: shop\nregion: eu-west-1\nenvironments:\n  prod:\n    cidr: 10.64.0.0/18\n";
     let target = Target::parse(text, Path::new("x"), None).unwrap();
     let layers = layers::load(&target, Path::new("."), None).unwrap();
-    let settings = layers::settings(&target);
+    let settings = settings(&target);
     let (network, unknown) = layers::parameters(&layers[0], &settings, &Outputs::new());
     assert!(unknown.is_empty(), "{unknown:?}");
     let lines: Vec<String> = network
@@ -355,6 +356,7 @@ fn the_built_in_templates_get_every_parameter() {
     VpcCidr=10.64.0.0/18
     "#);
     let later: Outputs = [("ApplicationSubnetIds".to_owned(), None)].into();
-    let (_, unknown) = layers::parameters(&layers[1], &settings, &later);
+    let cluster = layers.iter().find(|layer| layer.name == "cluster").unwrap();
+    let (_, unknown) = layers::parameters(cluster, &settings, &later);
     assert_eq!(unknown, ["ApplicationSubnetIds"]);
 }

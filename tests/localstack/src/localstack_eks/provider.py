@@ -94,7 +94,7 @@ class StrictProvider(ResourceProvider):
             self.remove(request.aws_client_factory, model)
         except ClientError as error:
             code = error.response["Error"]["Code"]
-            if "NotFound" not in code and "NoSuchEntity" not in code:
+            if "NotFound" not in code and "NoSuch" not in code:
                 return ProgressEvent(OperationStatus.FAILED, resource_model={}, message=str(error))
         return ProgressEvent(OperationStatus.SUCCESS, resource_model={})
 
@@ -105,6 +105,30 @@ class StrictProvider(ResourceProvider):
             raise UnsupportedPropertyError(
                 f"LocalStack does not make {self.type_name} with {names}"
             )
+
+
+def call(client: Any, method: str, **arguments: Any) -> Any:
+    """Call an operation with values of the types that it takes: templates may write all as text."""
+    name = client.meta.method_to_api_mapping[method]
+    shape = client.meta.service_model.operation_model(name).input_shape
+    return getattr(client, method)(**typed(shape, arguments))
+
+
+def typed(shape: Any, value: Any) -> Any:
+    """Give a value the types of a shape; a member that the shape lacks is refused."""
+    if shape.type_name == "structure":
+        unknown = ", ".join(sorted(value.keys() - shape.members.keys()))
+        if unknown:
+            raise UnsupportedPropertyError(f"LocalStack does not make {shape.name} with {unknown}")
+        return {key: typed(shape.members[key], inner) for key, inner in value.items()}
+    if shape.type_name == "map":
+        return {key: typed(shape.value, inner) for key, inner in value.items()}
+    if shape.type_name == "list":
+        return [typed(shape.member, inner) for inner in value]
+    if shape.type_name == "string":
+        return str(value).lower() if isinstance(value, bool) else str(value)
+    types = {"boolean": truth, "integer": int, "long": int, "float": float, "double": float}
+    return types.get(shape.type_name, lambda other: other)(value)
 
 
 def pick(model: Model, *keys: str) -> Model:

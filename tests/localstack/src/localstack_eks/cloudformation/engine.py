@@ -15,6 +15,8 @@ from localstack.services.cloudformation.engine.v2.change_set_model_executor impo
 )
 from localstack.services.cloudformation.engine.v2.change_set_model_preproc import (
     ChangeSetModelPreproc,
+    DeletionPolicy,
+    PreprocResource,
 )
 from localstack.services.cloudformation.engine.v2.change_set_resource_support_checker import (
     ChangeSetResourceSupportChecker,
@@ -99,3 +101,11 @@ def _attribute(fn: Any, self: Any, arguments: Any, select_before: bool) -> Any: 
         if not (holds.before if select_before else holds.after):
             return Nothing
     return fn(self, arguments, select_before)
+
+
+@patch(PreprocResource.__init__)
+def _resource(fn: Any, self: Any, *args: Any, **kwargs: Any) -> None:
+    """Keep what only the failure of its own creation removes; a rollback removes what it made."""
+    fn(self, *args, **kwargs)
+    if self.deletion_policy == DeletionPolicy.RetainExceptOnCreate:
+        self.deletion_policy = DeletionPolicy.Retain

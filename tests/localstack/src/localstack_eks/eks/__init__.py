@@ -4,18 +4,10 @@ A control plane is usable at once. Its endpoint and certificate authority are th
 that runs elsewhere, if a kubeconfig names one (`api_server`).
 """
 
-import copy
-from collections.abc import Callable
-from typing import Any
-
-from localstack.aws.api import RequestContext
-from localstack.aws.skeleton import Skeleton
-from localstack.aws.spec import load_service
 from localstack.services.plugins import Service, aws_provider
 
 from localstack_eks.eks import access, clusters, tagging
-
-Operation = Callable[[RequestContext, dict[str, Any]], dict[str, Any]]
+from localstack_eks.serve import Operation, serve
 
 OPERATIONS: dict[str, Operation] = {
     "AssociateAccessPolicy": access.associate_policy,
@@ -40,13 +32,7 @@ OPERATIONS: dict[str, Operation] = {
 """What is served; LocalStack answers that anything else is not implemented."""
 
 
-def _isolated(operation: Operation) -> Operation:
-    """Give an answer of its own to each caller: the records keep changing."""
-    return lambda context, request: copy.deepcopy(operation(context, dict(request)))
-
-
 @aws_provider(api="eks")
 def service() -> Service:
     """Build the service."""
-    table = {name: _isolated(operation) for name, operation in OPERATIONS.items()}
-    return Service(name="eks", skeleton=Skeleton(load_service("eks"), table))
+    return serve("eks", OPERATIONS)

@@ -2,7 +2,8 @@
 
 from localstack.aws.api import RequestContext
 
-from localstack_eks.eks.store import Document, Entry, arn, error, find, identifier, now
+from localstack_eks.eks.store import Document, Entry, arn, find, identifier
+from localstack_eks.serve import error, now
 
 
 def _entry(context: RequestContext, request: Document) -> Entry:

@@ -8,7 +8,8 @@ from localstack.aws.api import RequestContext
 from localstack.aws.connect import connect_to
 
 from localstack_eks.eks import api_server
-from localstack_eks.eks.store import Document, Record, arn, clusters, error, find, identifier, now
+from localstack_eks.eks.store import Document, Record, arn, clusters, find, identifier
+from localstack_eks.serve import error, now
 
 ZONES_AT_LEAST = 2
 

@@ -2,11 +2,12 @@
 
 import uuid
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
-from localstack.aws.api import CommonServiceException, RequestContext
+from localstack.aws.api import RequestContext
 from localstack.services.stores import AccountRegionBundle, BaseStore, LocalAttribute
+
+from localstack_eks.serve import error
 
 Document = dict[str, Any]
 
@@ -53,16 +54,6 @@ def find(context: RequestContext, name: str) -> Record:
 def arn(context: RequestContext, kind: str, *path: str) -> str:
     """Name something in full."""
     return f"arn:aws:eks:{context.region}:{context.account_id}:{kind}/{'/'.join(path)}"
-
-
-def error(code: str, message: str, status: int = 400) -> CommonServiceException:
-    """Make an error that the caller is told."""
-    return CommonServiceException(code, message, status, sender_fault=True)
-
-
-def now() -> datetime:
-    """Give the time."""
-    return datetime.now(UTC)
 
 
 def identifier() -> str:

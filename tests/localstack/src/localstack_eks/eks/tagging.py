@@ -2,7 +2,8 @@
 
 from localstack.aws.api import RequestContext
 
-from localstack_eks.eks.store import Document, clusters, error
+from localstack_eks.eks.store import Document, clusters
+from localstack_eks.serve import error
 
 
 def _tags(context: RequestContext, arn: str) -> dict[str, str]:

@@ -82,6 +82,25 @@ class Role(StrictProvider):
             aws.iam.put_role_policy(**role, PolicyName=policy["PolicyName"], PolicyDocument=body)
 
 
+class RolePolicy(StrictProvider):
+    """A policy of a role, apart from the role."""
+
+    type_name = "AWS::IAM::RolePolicy"
+    identifier = "Id"
+    properties = frozenset({"PolicyDocument", "PolicyName", "RoleName"})
+
+    def add(self, aws: Any, model: Model, request: ResourceRequest) -> None:  # noqa: ARG002
+        names = pick(model, "PolicyName", "RoleName")
+        aws.iam.put_role_policy(**names, PolicyDocument=document(model["PolicyDocument"]))
+        model["Id"] = f"{model['PolicyName']}|{model['RoleName']}"
+
+    def change(self, aws: Any, model: Model, before: Model, request: ResourceRequest) -> None:  # noqa: ARG002
+        self.add(aws, model, request)
+
+    def remove(self, aws: Any, model: Model) -> None:
+        aws.iam.delete_role_policy(**pick(model, "PolicyName", "RoleName"))
+
+
 class OidcProvider(StrictProvider):
     """Somebody else whose tokens IAM believes."""
 
