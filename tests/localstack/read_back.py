@@ -27,6 +27,7 @@ def stacks(name: str) -> dict[str, Any]:
             ]
             found[stack["StackName"]] = {
                 "status": stack["StackStatus"],
+                "role": stack.get("RoleARN"),
                 "outputs": {
                     output["OutputKey"]: output["OutputValue"]
                     for output in stack.get("Outputs", [])
@@ -90,6 +91,15 @@ def cluster(name: str) -> dict[str, Any] | None:
     }
 
 
+def unbounded_roles(name: str) -> list[str]:
+    """List the roles of an environment's layers that have no boundary."""
+    client = boto3.client("iam")
+    pages = client.get_paginator("list_roles").paginate()
+    names = [role["RoleName"] for page in pages for role in page["Roles"] if role["Path"] == "/"]
+    found = [client.get_role(RoleName=one)["Role"] for one in names if one.startswith(f"{name}-")]
+    return sorted(role["RoleName"] for role in found if "PermissionsBoundary" not in role)
+
+
 def data(outputs: dict[str, str]) -> dict[str, Any]:
     """Read what holds data from S3, ECR and AWS Backup."""
     s3, bucket = boto3.client("s3"), {"Bucket": outputs["WalBucketName"]}
@@ -113,7 +123,12 @@ def data(outputs: dict[str, str]) -> dict[str, Any]:
 def main() -> None:
     """Print it."""
     name = sys.argv[1]
-    found = {"stacks": stacks(name), "network": network(name), "cluster": cluster(name)}
+    found = {
+        "stacks": stacks(name),
+        "network": network(name),
+        "cluster": cluster(name),
+        "unbounded_roles": unbounded_roles(name),
+    }
     if kept := found["stacks"].get(f"{name}-data"):
         found["data"] = data(kept["outputs"])
     json.dump(found, sys.stdout, indent=2)

@@ -23,6 +23,7 @@ const PREFIX: &str = "fastapi-eks-actions-";
 #[derive(Clone, Debug)]
 pub struct CloudFormation {
     client: Client,
+    role: Option<String>,
 }
 
 fn failed<E, R>(doing: impl Into<String>) -> impl FnOnce(SdkError<E, R>) -> InfraError
@@ -49,7 +50,14 @@ impl CloudFormation {
     pub fn new(config: &SdkConfig) -> Self {
         Self {
             client: Client::new(config),
+            role: None,
         }
+    }
+
+    /// Has stacks changed as a role: what the credentials may not do themselves, it does.
+    #[must_use]
+    pub fn acting_as(self, role: Option<String>) -> Self {
+        Self { role, ..self }
     }
 
     /// Describes a stack by name or id.
@@ -92,6 +100,7 @@ impl CloudFormation {
             .capabilities(Capability::CapabilityNamedIam)
             .set_parameters(Some(sdk_parameters(parameters)))
             .set_tags(Some(sdk_tags(tags)))
+            .set_role_arn(self.role.clone())
             .send()
             .await;
         let doing = format!("create a change set for the stack `{}`", layer.stack);
@@ -269,6 +278,7 @@ impl CloudFormation {
         self.client
             .delete_stack()
             .stack_name(id)
+            .set_role_arn(self.role.clone())
             .send()
             .await
             .map(|_| ())
@@ -280,6 +290,7 @@ impl CloudFormation {
         self.client
             .continue_update_rollback()
             .stack_name(stack)
+            .set_role_arn(self.role.clone())
             .send()
             .await
             .map(|_| ())

@@ -1,6 +1,7 @@
 //! `infrastructure.yaml`: what people write about their environments, checked where it is read.
 
 mod backup;
+mod github;
 mod names;
 
 use std::collections::BTreeMap;
@@ -12,8 +13,10 @@ use serde::Deserialize;
 use thiserror::Error;
 
 pub use backup::{Backup, Replica};
+pub use github::{Github, Ids};
 pub use names::{
-    Arn, Cidr, Days, EnvironmentName, KubernetesVersion, ProjectName, RegionName, VpcCidr, Zones,
+    Arn, Branch, Cidr, Days, EnvironmentName, GithubEnvironment, KubernetesVersion, ProjectName,
+    RegionName, Repository, VpcCidr, Zones,
 };
 
 /// The file.
@@ -26,6 +29,8 @@ pub struct Configuration {
     pub region: Option<RegionName>,
     /// The account, unless an environment has its own.
     pub account: Option<Account>,
+    /// Whose workflows may manage the environments.
+    pub github: Option<Github>,
     /// The environments.
     pub environments: BTreeMap<EnvironmentName, Settings>,
 }
@@ -62,6 +67,10 @@ pub struct Settings {
     pub backup: Backup,
     /// How many images are kept.
     pub image_count: Option<u16>,
+    /// The repository's environment whose jobs may apply; by default that of the same name.
+    pub github_environment: Option<GithubEnvironment>,
+    /// The account's identity provider for GitHub, when something else has made it.
+    pub github_provider_arn: Option<Arn>,
     /// Who may assume the cluster's administrator role.
     pub administrator_principal_arn: Option<String>,
     /// Who may assume the cluster's deploy role.
@@ -99,6 +108,8 @@ pub struct Target {
     pub region: RegionName,
     /// The account, when it is declared.
     pub account: Option<Account>,
+    /// Whose workflows may manage it, when that is declared.
+    pub github: Option<Github>,
     /// The rest.
     pub settings: Settings,
 }
@@ -150,6 +161,14 @@ pub enum ConfigError {
         /// The environment.
         environment: EnvironmentName,
     },
+    /// The file does not say whose workflows are to be trusted.
+    #[error("`{}` names no repository whose workflows may manage `{environment}`", file.display())]
+    NoRepository {
+        /// The file.
+        file: PathBuf,
+        /// The environment.
+        environment: EnvironmentName,
+    },
     /// An input contradicts the file.
     #[error("the input `{input}` is {given}, `{}` declares {declared}", file.display())]
     Contradiction {
@@ -186,6 +205,9 @@ impl Failure for ConfigError {
                 "set the input `environment` to one of these"
             }
             Self::NoRegion { .. } => "add `region:` to the file",
+            Self::NoRepository { .. } => {
+                "add `github:` with `repository: <owner>/<name>` to the file"
+            }
             Self::Contradiction { .. } => {
                 "leave the input out, or correct the file: the file is what was reviewed"
             }
@@ -224,6 +246,7 @@ impl Target {
             project,
             region,
             account,
+            github,
             mut environments,
         } = configuration;
         let known: Vec<String> = environments.keys().map(ToString::to_string).collect();
@@ -253,6 +276,7 @@ impl Target {
                 environment: name.clone(),
             })?,
             account: settings.account.clone().or(account),
+            github,
             environment: name,
             settings,
         })

@@ -130,12 +130,27 @@ pub enum InfraError {
         /// What would be destroyed.
         expected: String,
     },
+    /// The roles of the bootstrap layer are in use.
+    #[error("the roles of the bootstrap layer are those of {}", stacks.join(", "))]
+    StillNeeded {
+        /// The stacks.
+        stacks: Vec<String>,
+    },
     /// There is no cluster to reach.
     #[error("`{name}` has no cluster yet: none of its stacks has the output `ClusterName`")]
     NoCluster {
         /// The environment.
         name: String,
     },
+}
+
+impl InfraError {
+    /// Says whether the credentials lack a permission.
+    #[must_use]
+    pub fn is_denied(&self) -> bool {
+        matches!(self, Self::Call { source, .. }
+            if source.is("AccessDenied") || source.is("AccessDeniedException"))
+    }
 }
 
 fn listed(items: &[String]) -> String {
@@ -156,7 +171,9 @@ impl Failure for InfraError {
             Self::TimedOut { .. } => Reason::TimedOut,
             Self::Busy { .. } => Reason::Locked,
             Self::PlanChanged { .. } | Self::MoreThanReviewed { .. } => Reason::PlanChanged,
-            Self::Protected { .. } | Self::NotConfirmed { .. } => Reason::Refused,
+            Self::Protected { .. } | Self::NotConfirmed { .. } | Self::StillNeeded { .. } => {
+                Reason::Refused
+            }
         }
     }
 
@@ -199,6 +216,11 @@ impl Failure for InfraError {
             ),
             Self::NotConfirmed { expected, .. } => {
                 format!("set `confirm-destroy: {expected}` when it is meant")
+            }
+            Self::StillNeeded { .. } => {
+                "destroy the environment first, with `scope: environment`: without the roles its \
+                 stacks can neither be changed nor deleted"
+                    .into()
             }
             Self::NoCluster { .. } => {
                 "run `mode: apply` first, or name another cluster with the input `cluster`".into()

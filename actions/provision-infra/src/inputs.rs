@@ -26,6 +26,15 @@ pub enum Mode {
     Token,
 }
 
+/// Which layers a run works on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Scope {
+    /// Those of the environment
+    Environment,
+    /// The one that an administrator applies first, for the pipeline to have its roles
+    Bootstrap,
+}
+
 /// How a kubeconfig's user logs in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Login {
@@ -41,6 +50,11 @@ pub struct Inputs {
     /// What to do
     #[arg(long, value_enum, default_value = "plan")]
     pub mode: Mode,
+
+    /// Layers to work on: `environment` for all but one, `bootstrap` for the roles of the pipeline,
+    /// which an administrator applies once
+    #[arg(long, value_enum, default_value = "environment")]
+    pub scope: Scope,
 
     /// File that describes the environments
     #[arg(

@@ -3,6 +3,9 @@
 //! A new layer is a template and one row of [`LAYERS`]. Its parameters are found by name: first in
 //! what `infrastructure.yaml` says, then among the outputs of the layers before it, else the
 //! template's default holds.
+//!
+//! The bootstrap layer comes before all others and is not the pipeline's: an administrator applies
+//! it by itself ([`Scope::Bootstrap`]), because it says what the pipeline may do.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -12,6 +15,7 @@ use action_kit::{Failure, Position, Reason};
 use thiserror::Error;
 
 use crate::config::Target;
+use crate::inputs::Scope;
 use crate::settings::settings;
 use crate::stack::Values;
 use crate::template::Template;
@@ -22,6 +26,8 @@ const LAYERS: [(&str, &str); 3] = [
     ("data", include_str!("../stacks/data.yaml")),
     ("cluster", include_str!("../stacks/cluster.yaml")),
 ];
+/// The layer that an administrator applies.
+const BOOTSTRAP: [(&str, &str); 1] = [("bootstrap", include_str!("../stacks/bootstrap.yaml"))];
 
 /// A layer of an environment.
 #[derive(Clone, Debug)]
@@ -86,7 +92,8 @@ impl Failure for LayerError {
     fn hints(&self) -> Vec<String> {
         let hint = match self {
             Self::Unreadable { .. } | Self::UnknownLayer { .. } | Self::NoTemplate { .. } => {
-                let files = LAYERS.map(|(name, _)| format!("{name}.yaml"));
+                let names = BOOTSTRAP.iter().chain(&LAYERS);
+                let files: Vec<String> = names.map(|(name, _)| format!("{name}.yaml")).collect();
                 return vec![format!(
                     "the folder in the input `stacks` holds one file for each layer that is \
                      wanted: {}",
@@ -112,18 +119,39 @@ impl Failure for LayerError {
     }
 }
 
-/// Loads the layers of a target: the built-in ones, or those that a folder of the workspace has.
+/// Gives the built-in layers of a scope.
+fn built_in(scope: Scope) -> &'static [(&'static str, &'static str)] {
+    match scope {
+        Scope::Environment => &LAYERS,
+        Scope::Bootstrap => &BOOTSTRAP,
+    }
+}
+
+/// Gives the names of the stacks of a scope.
+#[must_use]
+pub fn stack_names(target: &Target, scope: Scope) -> Vec<String> {
+    let layers = built_in(scope).iter();
+    layers
+        .map(|(name, _)| format!("{}-{name}", target.name()))
+        .collect()
+}
+
+/// Loads the layers of a scope: the built-in ones, or those that a folder of the workspace has.
 pub fn load(
     target: &Target,
+    scope: Scope,
     workspace: &Path,
     folder: Option<&Path>,
 ) -> Result<Vec<Layer>, LayerError> {
     let bodies = match folder {
-        None => Vec::from(LAYERS.map(|(name, body)| {
-            let file = Path::new("stacks").join(format!("{name}.yaml"));
-            (name, file, body.to_owned())
-        })),
-        Some(folder) => read(workspace, folder)?,
+        None => built_in(scope)
+            .iter()
+            .map(|(name, body)| {
+                let file = Path::new("stacks").join(format!("{name}.yaml"));
+                (*name, file, (*body).to_owned())
+            })
+            .collect(),
+        Some(folder) => read(scope, workspace, folder)?,
     };
     let layers = bodies
         .into_iter()
@@ -142,6 +170,7 @@ pub fn load(
 
 /// Reads the templates of a folder, in the order of the layers.
 fn read(
+    scope: Scope,
     workspace: &Path,
     folder: &Path,
 ) -> Result<Vec<(&'static str, PathBuf, String)>, LayerError> {
@@ -154,16 +183,17 @@ fn read(
         .map_err(|source| unreadable(folder, source))?;
     names.retain(|name| Path::new(name).extension() == Some(OsStr::new("yaml")));
     let mut bodies = Vec::new();
-    for (name, _) in LAYERS {
+    for (name, _) in BOOTSTRAP.iter().chain(&LAYERS) {
         let file_name = OsString::from(format!("{name}.yaml"));
-        if !names.contains(&file_name) {
+        let there = names.contains(&file_name);
+        names.retain(|name| *name != file_name);
+        if !there || !built_in(scope).iter().any(|(known, _)| known == name) {
             continue;
         }
-        names.retain(|name| *name != file_name);
         let file = folder.join(file_name);
         let body = fs_err::read_to_string(workspace.join(&file))
             .map_err(|source| unreadable(&file, source))?;
-        bodies.push((name, file, body));
+        bodies.push((*name, file, body));
     }
     match names.into_iter().min() {
         Some(name) => Err(LayerError::UnknownLayer {

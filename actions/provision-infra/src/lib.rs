@@ -28,7 +28,7 @@ use crate::apply::{Review, Work};
 use crate::cloudformation::CloudFormation;
 use crate::config::{ConfigError, Target};
 use crate::error::InfraError;
-use crate::inputs::{Inputs, Mode};
+use crate::inputs::{Inputs, Mode, Scope};
 use crate::layers::Layer;
 use crate::observe::{Ledger, observe};
 use crate::stack::{Condition, Stack, Values};
@@ -113,6 +113,19 @@ async fn cluster_access(
     Ok(report.output("kubeconfig", file.display().to_string()))
 }
 
+/// Gives the outputs of the bootstrap layer of an environment, as far as it has one.
+async fn bootstrapped(
+    cloudformation: &CloudFormation,
+    target: &Target,
+) -> Result<Values, InfraError> {
+    let mut outputs = Values::new();
+    for name in layers::stack_names(target, Scope::Bootstrap) {
+        let found = cloudformation.stack(&name).await?;
+        outputs.extend(found.map(|stack| stack.outputs).unwrap_or_default());
+    }
+    Ok(outputs)
+}
+
 /// A run on one environment.
 struct Run<'a> {
     inputs: &'a Inputs,
@@ -121,6 +134,8 @@ struct Run<'a> {
     layers: Vec<Layer>,
     session: Session,
     cloudformation: CloudFormation,
+    /// The outputs of the bootstrap layer, when it is there.
+    given: Values,
 }
 
 impl<'a> Run<'a> {
@@ -138,8 +153,16 @@ impl<'a> Run<'a> {
             inputs.region.as_deref(),
             inputs.account.as_ref(),
         )?;
+        if inputs.scope == Scope::Bootstrap && target.github.is_none() {
+            return Err(ConfigError::NoRepository {
+                file: file.clone(),
+                environment: target.environment,
+            }
+            .into());
+        }
         let layers = layers::load(
             &target,
+            inputs.scope,
             &context.environment.workspace(),
             inputs.stacks.as_deref(),
         )?;
@@ -155,21 +178,31 @@ impl<'a> Run<'a> {
             session.identity.account,
             session.region
         );
+        let cloudformation = CloudFormation::new(&session.config);
+        let given = match inputs.scope {
+            Scope::Environment => bootstrapped(&cloudformation, &target).await?,
+            Scope::Bootstrap => Values::new(),
+        };
+        // A plan changes nothing, and who plans may not pass the role.
+        let role = (inputs.mode != Mode::Plan).then(|| given.get("ServiceRoleArn").cloned());
         Ok(Self {
             inputs,
             context,
-            cloudformation: CloudFormation::new(&session.config),
+            cloudformation: cloudformation.acting_as(role.flatten()),
             target,
             layers,
             session,
+            given,
         })
     }
 
     fn work(&self) -> Work<'_> {
+        let mut settings = self.given.clone();
+        settings.extend(settings::settings(&self.target));
         Work {
             cloudformation: &self.cloudformation,
             deadline: Deadline::after(self.inputs.timeout_seconds),
-            settings: settings::settings(&self.target),
+            settings,
             tags: Values::from(
                 [
                     ("Project", self.target.project.to_string()),
@@ -285,6 +318,9 @@ impl<'a> Run<'a> {
             }
             .into());
         }
+        if self.inputs.scope == Scope::Bootstrap {
+            self.spare_roles_in_use().await?;
+        }
         if confirmed.is_some() {
             work.settle(&self.layers).await?;
         }
@@ -307,6 +343,23 @@ impl<'a> Run<'a> {
         let stacks: Vec<Stack> = doomed.into_iter().map(|doomed| doomed.stack).collect();
         destroy::destroy(&work, &stacks).await?;
         Ok(render::report(Outcome::Done, &plan, &[]).line(format!("{name}: destroyed")))
+    }
+
+    /// Refuses to take the roles away that the environment's stacks are changed as.
+    async fn spare_roles_in_use(&self) -> Result<(), InfraError> {
+        let mut stacks = Vec::new();
+        for name in layers::stack_names(&self.target, Scope::Environment) {
+            let found = self.cloudformation.stack(&name).await?;
+            stacks.extend(
+                found
+                    .filter(|stack| stack.condition() != Condition::Absent)
+                    .map(|stack| stack.name),
+            );
+        }
+        if stacks.is_empty() {
+            return Ok(());
+        }
+        Err(InfraError::StillNeeded { stacks })
     }
 
     async fn outputs(&self) -> Result<Report, Failed> {

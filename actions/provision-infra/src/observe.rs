@@ -79,7 +79,15 @@ pub async fn discard_unborn(cloudformation: &CloudFormation, name: &str) -> Resu
     {
         let (ours, others) = cloudformation.change_sets(name).await?;
         if ours.is_empty() && !others {
-            cloudformation.delete_stack(&stack.id).await?;
+            match cloudformation.delete_stack(&stack.id).await {
+                // Who plans may not delete stacks. The next plan, or the apply, goes on from it.
+                Err(error) if error.is_denied() => {
+                    tracing::info!(
+                        "{name}: it stays, empty; the credentials may not delete stacks"
+                    );
+                }
+                deleted => deleted?,
+            }
         }
     }
     Ok(())

@@ -18,6 +18,7 @@ pub fn settings(target: &Target) -> Values {
         .into_iter()
         .chain(cluster(settings))
         .chain(settings.backup.parameters())
+        .chain(trust(target))
         .chain(optional(settings))
         .filter(|(_, value)| !value.is_empty())
         .map(|(name, value)| (name.to_owned(), value))
@@ -55,6 +56,27 @@ fn cluster(settings: &Settings) -> [(&'static str, String); 4] {
         ("EndpointPublicAccess", (!public.is_empty()).to_string()),
         ("PublicAccessCidrs", networks.join(",")),
         ("DeletionProtection", protection.to_string()),
+    ]
+}
+
+/// Gives whose workflows may manage the environment.
+fn trust(target: &Target) -> Vec<(&'static str, String)> {
+    let Some(github) = &target.github else {
+        return Vec::new();
+    };
+    let environment = target.settings.github_environment.as_ref();
+    let provider = target.settings.github_provider_arn.as_ref();
+    vec![
+        ("GithubSubject", github.subject()),
+        ("GithubBranch", github.branch.to_string()),
+        (
+            "GithubEnvironment",
+            environment.map_or_else(|| target.environment.to_string(), ToString::to_string),
+        ),
+        (
+            "GithubProviderArn",
+            provider.map(ToString::to_string).unwrap_or_default(),
+        ),
     ]
 }
 

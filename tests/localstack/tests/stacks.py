@@ -32,6 +32,8 @@ class Stacks:
 
     client: Any
     tags: dict[str, str] = field(default_factory=lambda: {"Project": "orders"})
+    role: str | None = None
+    """What CloudFormation acts as."""
 
     def propose(self, name: str, body: str, **parameters: str) -> dict[str, Any]:
         """Make a change set and wait until it says what it would do, or why not."""
@@ -45,6 +47,7 @@ class Stacks:
             ],
             Capabilities=["CAPABILITY_IAM"],
             Tags=[{"Key": key, "Value": value} for key, value in self.tags.items()],
+            **({"RoleARN": self.role} if self.role else {}),
         )
         return self._until(
             lambda: self.client.describe_change_set(ChangeSetName=made["Id"]),

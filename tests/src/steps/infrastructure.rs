@@ -1,14 +1,15 @@
 //! The infrastructure pipeline by the action's image: planned, applied as reviewed, unchanged when
 //! applied again; and read back by another client.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod found;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use action_kit::Command;
-use anyhow::{Context as _, Result, bail, ensure};
-use serde::Deserialize;
+use anyhow::{Context as _, Result, ensure};
 
+use self::found::{Found, LAYERS, TIERS, ZONES};
 use super::localstack;
 use crate::canary;
 use crate::context::Context;
@@ -20,12 +21,6 @@ use crate::step::{Outcome, Step};
 const ENVIRONMENT: &str = "e2e";
 /// Its full name, which is the cluster's as well.
 const NAME: &str = "orders-e2e";
-/// Its layers, by name.
-const LAYERS: [&str; 3] = ["cluster", "data", "network"];
-/// What each zone has a subnet of.
-const TIERS: [&str; 4] = ["admin", "application", "database", "public"];
-/// How many zones there are, and NAT gateways in them.
-const ZONES: usize = 3;
 /// Where the action writes its kubeconfig, in the checkout.
 const KUBECONFIG: &str = ".fastapi-eks-actions/kubeconfig";
 
@@ -64,15 +59,19 @@ pub fn checkout(cx: &Context, name: &str) -> Result<PathBuf> {
 
 fn run(cx: &Context) -> Result<Outcome> {
     let checkout = checkout(cx, "infrastructure")?;
+    let service_role = bootstrap(cx, &checkout)?;
     let changes = apply_as_reviewed(cx, &checkout)?;
     let again = cx
         .runner(&checkout)
         .run(&action(cx, "infra-again", "apply")?)?;
     expect_outcome(&again, "unchanged")?;
     let found = read_back(cx)?;
-    found.check()?;
+    found.check(&service_role)?;
     let server = check_access(cx, &checkout, &found)?;
     let refusal = refuse_broken_template(cx, &checkout)?;
+    read_back(cx)?
+        .check(&service_role)
+        .context("after a template was refused")?;
     let types = found.types();
     let count: usize = types.values().sum();
     cx.progress(format!(
@@ -92,6 +91,16 @@ fn run(cx: &Context) -> Result<Outcome> {
     .fact("cluster", NAME)
     .fact("kubernetes_server", server)
     .fact("refusal", refusal))
+}
+
+/// Applies what an administrator does once; gives the role that the environment is made as.
+fn bootstrap(cx: &Context, checkout: &Path) -> Result<String> {
+    let step = action(cx, "infra-bootstrap", "apply")?.with("scope", "bootstrap");
+    let applied = cx.runner(checkout).run(&step)?;
+    let stacks: serde_json::Value = serde_json::from_str(applied.output("stacks")?)?;
+    let role = &stacks[format!("{NAME}-bootstrap")]["ServiceRoleArn"];
+    let role = role.as_str().context("find the service role")?;
+    Ok(role.to_owned())
 }
 
 /// Plans, and applies what the plan's digest names; gives the number of changes.
@@ -200,261 +209,10 @@ fn refuse_broken_template(cx: &Context, checkout: &Path) -> Result<String> {
         "the action does not say what is wrong with the template; its log: {}",
         ran.log_file.display()
     );
-    read_back(cx)?
-        .check()
-        .context("after a template was refused")?;
     let reason = ran
         .outputs
         .get("failure-reason")
         .cloned()
         .unwrap_or_default();
     Ok(format!("exit status {}: {reason}", ran.code))
-}
-
-/// What was read back.
-#[derive(Debug, Deserialize)]
-struct Found {
-    stacks: BTreeMap<String, Stack>,
-    network: Network,
-    cluster: Option<Cluster>,
-    data: Option<Data>,
-}
-
-/// What holds data.
-#[derive(Debug, Deserialize)]
-struct Data {
-    versioning: String,
-    locked_days: u32,
-    encryption: String,
-    tags: String,
-    scan: bool,
-    backup_vaults: Vec<String>,
-    backup_selections: usize,
-}
-
-#[derive(Debug, Deserialize)]
-struct Stack {
-    status: String,
-    types: BTreeMap<String, usize>,
-    incomplete: Vec<String>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Network {
-    vpcs: Vec<String>,
-    subnets: Vec<Subnet>,
-    nat_gateways: Vec<String>,
-    endpoints: Vec<String>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Subnet {
-    zone: String,
-    tier: String,
-    cidr: String,
-}
-
-#[derive(Debug, Deserialize)]
-struct Cluster {
-    status: String,
-    version: String,
-    endpoint: String,
-    certificate_authority: String,
-    encrypted: Vec<Vec<String>>,
-    access_entries: usize,
-}
-
-impl Found {
-    /// Counts the resources of all stacks by type.
-    fn types(&self) -> BTreeMap<&str, usize> {
-        let mut types = BTreeMap::new();
-        for (name, count) in self.stacks.values().flat_map(|stack| &stack.types) {
-            *types.entry(name.as_str()).or_default() += count;
-        }
-        types
-    }
-
-    /// Compares what is there with the architecture.
-    fn check(&self) -> Result<()> {
-        let names: Vec<&str> = self.stacks.keys().map(String::as_str).collect();
-        ensure!(
-            names == LAYERS.map(|layer| format!("{NAME}-{layer}")),
-            "the stacks are {names:?}"
-        );
-        for (name, stack) in &self.stacks {
-            if !matches!(stack.status.as_str(), "CREATE_COMPLETE" | "UPDATE_COMPLETE")
-                || !stack.incomplete.is_empty()
-            {
-                bail!(
-                    "the stack `{name}` is {}, without {:?}",
-                    stack.status,
-                    stack.incomplete
-                );
-            }
-        }
-        self.network.check()?;
-        let cluster = self.cluster.as_ref().context("EKS has no cluster")?;
-        ensure!(
-            cluster.status == "ACTIVE"
-                && cluster.encrypted == [["secrets"]]
-                && cluster.access_entries == 2,
-            "the cluster is not what the template says: {cluster:?}"
-        );
-        self.data.as_ref().context("there is no data")?.check()
-    }
-}
-
-impl Data {
-    fn check(&self) -> Result<()> {
-        ensure!(
-            self.versioning == "Enabled" && self.locked_days > 0 && self.encryption == "aws:kms",
-            "the bucket of backups is not what the template says: {self:?}"
-        );
-        ensure!(
-            self.tags.starts_with("IMMUTABLE") && self.scan,
-            "the image repository is not what the template says: {self:?}"
-        );
-        ensure!(
-            self.backup_vaults.len() == 1
-                && self.backup_vaults[0].starts_with(NAME)
-                && self.backup_selections == 1,
-            "volumes are not backed up as the template says: {self:?}"
-        );
-        Ok(())
-    }
-}
-
-impl Network {
-    /// Gives the networks of the subnets by zone and tier.
-    fn places(&self) -> BTreeMap<&str, BTreeMap<&str, &str>> {
-        let mut places: BTreeMap<&str, BTreeMap<&str, &str>> = BTreeMap::new();
-        for subnet in &self.subnets {
-            places
-                .entry(&subnet.zone)
-                .or_default()
-                .insert(&subnet.tier, &subnet.cidr);
-        }
-        places
-    }
-
-    fn check(&self) -> Result<()> {
-        ensure!(self.vpcs.len() == 1, "there are {} VPCs", self.vpcs.len());
-        let places = self.places();
-        let whole = places.values().all(|tiers| tiers.keys().eq(TIERS.iter()));
-        ensure!(
-            places.len() == ZONES && whole && self.subnets.len() == ZONES * TIERS.len(),
-            "the subnets are {places:?}"
-        );
-        let zones: BTreeSet<&str> = self.nat_gateways.iter().map(String::as_str).collect();
-        ensure!(
-            self.nat_gateways.len() == ZONES && zones.iter().eq(places.keys()),
-            "the NAT gateways that are available are in {:?}",
-            self.nat_gateways
-        );
-        let s3 = format!("com.amazonaws.{}.s3", localstack::REGION);
-        ensure!(
-            self.endpoints.contains(&s3),
-            "S3 has no endpoint: {:?}",
-            self.endpoints
-        );
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn network() -> Network {
-        let zones = ["a", "b", "c"];
-        let subnets = zones.iter().flat_map(|zone| {
-            TIERS.map(|tier| Subnet {
-                zone: (*zone).into(),
-                tier: tier.into(),
-                cidr: "10.0.0.0/20".into(),
-            })
-        });
-        Network {
-            vpcs: vec!["10.0.0.0/16".into()],
-            subnets: subnets.collect(),
-            nat_gateways: zones.map(String::from).into(),
-            endpoints: vec!["com.amazonaws.eu-west-1.s3".into()],
-        }
-    }
-
-    #[test]
-    fn a_network_is_three_zones_of_four_subnets_with_a_gateway_each() {
-        network().check().unwrap();
-        let mut lacking = network();
-        lacking.subnets.remove(5);
-        assert!(lacking.check().unwrap_err().to_string().contains("subnets"));
-        let mut twice = network();
-        twice.nat_gateways[2] = "a".into();
-        assert!(twice.check().unwrap_err().to_string().contains("NAT"));
-        let mut wrong = network();
-        wrong.subnets[0].tier = "public".into();
-        assert!(wrong.check().is_err());
-    }
-
-    #[test]
-    fn backups_are_versioned_and_images_keep_their_tags() {
-        let data = || Data {
-            versioning: "Enabled".into(),
-            locked_days: 7,
-            encryption: "aws:kms".into(),
-            tags: "IMMUTABLE_WITH_EXCLUSION".into(),
-            scan: true,
-            backup_vaults: vec!["orders-e2e-1".into()],
-            backup_selections: 1,
-        };
-        data().check().unwrap();
-        let complaint = |data: Data| data.check().unwrap_err().to_string();
-        let open = Data {
-            locked_days: 0,
-            ..data()
-        };
-        assert!(complaint(open).contains("bucket"));
-        let moving = Data {
-            tags: "MUTABLE".into(),
-            ..data()
-        };
-        assert!(complaint(moving).contains("repository"));
-        let nothing = Data {
-            backup_selections: 0,
-            ..data()
-        };
-        assert!(complaint(nothing).contains("volumes"));
-    }
-
-    #[test]
-    fn a_resource_that_is_not_complete_is_told() {
-        let stack = |incomplete: &[&str]| Stack {
-            status: "CREATE_COMPLETE".into(),
-            types: BTreeMap::from([("AWS::EC2::VPC".into(), 1)]),
-            incomplete: incomplete.iter().map(ToString::to_string).collect(),
-        };
-        let mut stacks: BTreeMap<String, Stack> = LAYERS
-            .map(|layer| (format!("{NAME}-{layer}"), stack(&[])))
-            .into();
-        stacks.insert("orders-e2e-cluster".into(), stack(&["Cluster"]));
-        let mut found = Found {
-            stacks,
-            network: network(),
-            cluster: None,
-            data: None,
-        };
-        assert_eq!(
-            found.types(),
-            BTreeMap::from([("AWS::EC2::VPC", LAYERS.len())])
-        );
-        assert!(found.check().unwrap_err().to_string().contains("Cluster"));
-        found.stacks.remove("orders-e2e-cluster");
-        assert!(
-            found
-                .check()
-                .unwrap_err()
-                .to_string()
-                .contains("the stacks are")
-        );
-    }
 }

@@ -32,11 +32,11 @@ impl Backup {
     /// Gives the parameters that the file sets.
     pub(crate) fn parameters(&self) -> Vec<(&'static str, String)> {
         let replica = |part: fn(&Replica) -> &Arn| Some(part(self.replica.as_ref()?).to_string());
-        let days = |days: &Option<Days>| days.map(|days| days.to_string());
+        let days = |days: Option<Days>| days.map(|days| days.to_string());
         let vault = self.copy_vault_arn.as_ref().map(Arn::to_string);
         let values = [
-            ("BackupRetentionDays", days(&self.retention_days)),
-            ("BackupLockDays", days(&self.lock_days)),
+            ("BackupRetentionDays", days(self.retention_days)),
+            ("BackupLockDays", days(self.lock_days)),
             ("BackupCopyVaultArn", vault),
             ("ReplicaBucketArn", replica(|replica| &replica.bucket_arn)),
             ("ReplicaKeyArn", replica(|replica| &replica.key_arn)),

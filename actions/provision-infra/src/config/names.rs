@@ -37,6 +37,12 @@ fn is_words(text: &str, longest: usize) -> bool {
             .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
+/// Says whether a text is letters, digits and some other characters.
+fn is_plain(text: &str, others: &str) -> bool {
+    let fits = |character: char| character.is_ascii_alphanumeric() || others.contains(character);
+    !text.is_empty() && text.chars().all(fits)
+}
+
 macro_rules! text {
     ($(#[$doc:meta])* $name:ident, $what:literal, $holds:expr) => {
         $(#[$doc])*
@@ -119,6 +125,26 @@ text!(
 );
 
 text!(
+    /// A repository on GitHub.
+    Repository,
+    "GitHub repository, such as `acme/shop`",
+    |text| text.split_once('/').is_some_and(|(owner, name)| {
+        is_plain(owner, "-") && is_plain(name, "-._")
+    })
+);
+text!(
+    /// An environment of a repository.
+    GithubEnvironment,
+    "GitHub environment that AWS can tell: letters, digits, `.`, `_` and `-`",
+    |text| is_plain(text, "-._")
+);
+text!(
+    /// A branch.
+    Branch,
+    "branch that AWS can tell: letters, digits, `.`, `_`, `/` and `-`",
+    |text| is_plain(text, "-._/")
+);
+text!(
     /// Something in AWS, by its full name.
     Arn,
     "ARN, such as `arn:aws:s3:::shop-replica`",
@@ -130,6 +156,12 @@ text!(
 impl Default for KubernetesVersion {
     fn default() -> Self {
         Self("1.35".into())
+    }
+}
+
+impl Default for Branch {
+    fn default() -> Self {
+        Self("main".into())
     }
 }
 
@@ -176,8 +208,12 @@ impl<'de> Deserialize<'de> for Days {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let days = u16::deserialize(deserializer)?;
         let holds = (1..=3650).contains(&days);
-        check(&days.to_string(), "number of days between 1 and 3650", holds)
-            .map_err(D::Error::custom)?;
+        check(
+            &days.to_string(),
+            "number of days between 1 and 3650",
+            holds,
+        )
+        .map_err(D::Error::custom)?;
         Ok(Self(days))
     }
 }

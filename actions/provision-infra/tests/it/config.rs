@@ -11,6 +11,8 @@ const WHOLE: &str = "\
 project: shop
 region: eu-west-1
 account: 000000000000
+github:
+  repository: acme/shop.api
 environments:
   staging:
     nat: single
@@ -31,6 +33,7 @@ environments:
         bucket-arn: arn:aws:s3:::shop-replica
         key-arn: arn:aws:kms:eu-west-3:222222222222:key/1
     image-count: 1000
+    github-environment: prod-eu
 ";
 
 fn parse(text: &str, environment: &str) -> Result<Target, ConfigError> {
@@ -70,6 +73,7 @@ fn what_is_wrong_is_said_with_its_line() {
         "account: '1234'",
         "region: mars",
         "cidr: [",
+        "github-environment: 'a b'",
         "backup: {lock-days: 0}",
         "backup: {copy-vault-arn: copies}",
     ]
@@ -77,8 +81,11 @@ fn what_is_wrong_is_said_with_its_line() {
     .to_vec();
     refusals.push(refusal("project: Shop_1\nenvironments: {}\n"));
     refusals.push(refusal("project: shop\nenvironments: {prod: {}}\n"));
+    refusals.push(refusal(
+        "project: shop\ngithub: {repository: acme}\nenvironments: {prod: {}}\n",
+    ));
     assert_snapshot!(refusals.join("\n"), @r#"
-    Some(4) infra.yaml: unknown field `colour`, expected one of region, account, cidr, zones, nat, kubernetes-version, endpoint-access, deletion-protection, log-retention-days, backup, image-count, administrator-principal-arn, deploy-principal-arn at line 4, column 5
+    Some(4) infra.yaml: unknown field `colour`, expected one of region, account, cidr, zones, nat, kubernetes-version, endpoint-access, deletion-protection, log-retention-days, backup, image-count, github-environment, github-provider-arn, administrator-principal-arn, deploy-principal-arn at line 4, column 5
     Some(4) infra.yaml: `10.40.0.1/16` is no network for a VPC, such as `10.40.0.0/16`: between /16 and /20, no bits set after the prefix at line 4, column 11
     Some(4) infra.yaml: unknown variant `none`, expected one of per-zone, single at line 4, column 10
     Some(4) infra.yaml: `latest` is no Kubernetes minor, such as "1.35" (in quotes) at line 4, column 25
@@ -87,11 +94,33 @@ fn what_is_wrong_is_said_with_its_line() {
     Some(4) infra.yaml: `1234` is no AWS account: twelve digits, in quotes where the file is YAML at line 4, column 14
     Some(4) infra.yaml: `mars` is no AWS region, such as `eu-west-1` at line 4, column 13
     Some(4) infra.yaml: expected string scalar at line 4, column 11
+    Some(4) infra.yaml: `a b` is no GitHub environment that AWS can tell: letters, digits, `.`, `_` and `-` at line 4, column 25
     Some(4) infra.yaml: `0` is no number of days between 1 and 3650 at line 4, column 25
     Some(4) infra.yaml: `copies` is no ARN, such as `arn:aws:s3:::shop-replica` at line 4, column 30
     Some(1) infra.yaml: `Shop_1` is no project name: lower-case letters, digits and single hyphens, at most 20, a letter first at line 1, column 10
     None `infra.yaml` declares no region for `prod`
+    Some(2) infra.yaml: `acme` is no GitHub repository, such as `acme/shop` at line 2, column 22
     "#);
+}
+
+#[test]
+fn the_subjects_of_tokens_may_hold_the_numbers_of_the_repository() {
+    let trusted = |text: &str, environment: &str| {
+        let values = settings(&parse(text, environment).unwrap());
+        ["GithubSubject", "GithubEnvironment", "GithubBranch"].map(|name| values[name].clone())
+    };
+    assert_eq!(
+        trusted(WHOLE, "staging"),
+        ["repo:acme/shop.api", "staging", "main"]
+    );
+    let numbered = WHOLE.replace(
+        "acme/shop.api\n",
+        "acme/shop.api\n  ids: {owner: 12, repository: 345}\n  branch: release/2\n",
+    );
+    assert_eq!(
+        trusted(&numbered, "prod"),
+        ["repo:acme@12/shop.api@345", "prod-eu", "release/2"]
+    );
 }
 
 #[test]

@@ -1,16 +1,13 @@
 //! A run that is killed in the middle: the next one goes on.
 
-use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use action_kit::Command;
 use tempfile::TempDir;
 
 use crate::support::{
-    BINARY, CLUSTER, NETWORK, address, configuration, destroy, endpoint, prepare, project, status,
-    step,
+    BINARY, CLUSTER, NETWORK, configuration, destroy, prepare, project, proxy, status, step,
 };
 
 /// Whether the call that the run is killed at still reaches CloudFormation.
@@ -20,41 +17,17 @@ enum Kill {
     After,
 }
 
-/// Forwards to LocalStack and tells when a change set is about to be executed.
-fn proxy(kill: Kill) -> (String, std::sync::mpsc::Receiver<()>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let own = format!("http://{}", listener.local_addr().unwrap());
-    let upstream = address(&endpoint()).to_owned();
+/// Tells when a change set is about to be executed, and lets that happen or not.
+fn watched(kill: Kill) -> (String, Receiver<()>) {
     let (teller, executed) = channel();
-    std::thread::spawn(move || {
-        for client in listener.incoming().flatten() {
-            let (upstream, teller) = (upstream.clone(), teller.clone());
-            std::thread::spawn(move || forward(client, &upstream, &teller, kill));
-        }
-    });
-    (own, executed)
-}
-
-fn forward(mut client: TcpStream, upstream: &str, teller: &Sender<()>, kill: Kill) {
-    let mut server = TcpStream::connect(upstream).unwrap();
-    let mut answers = (server.try_clone().unwrap(), client.try_clone().unwrap());
-    std::thread::spawn(move || std::io::copy(&mut answers.0, &mut answers.1));
-    let mut buffer = vec![0; 65536];
-    while let Ok(count @ 1..) = client.read(&mut buffer) {
-        let text = String::from_utf8_lossy(&buffer[..count]);
+    let own = proxy(move |text, _| {
         let execute = text.contains("Action=ExecuteChangeSet");
-        if execute && kill == Kill::Before {
-            let _ = teller.send(());
-            return;
-        }
-        if server.write_all(&buffer[..count]).is_err() {
-            return;
-        }
         if execute {
             let _ = teller.send(());
         }
-    }
-    let _ = server.shutdown(Shutdown::Both);
+        execute && kill == Kill::Before
+    });
+    (own, executed)
 }
 
 fn a_run_that_is_killed(tag: &str, kill: Kill) {
@@ -65,7 +38,7 @@ fn a_run_that_is_killed(tag: &str, kill: Kill) {
         &configuration(&project, ""),
         Some((NETWORK, CLUSTER)),
     );
-    let (proxy, executed) = proxy(kill);
+    let (proxy, executed) = watched(kill);
     let mut child = Command::new(BINARY)
         .args(["--mode=apply", "--stacks=stacks"])
         .env("AWS_ENDPOINT_URL", proxy)

@@ -7,6 +7,7 @@
     reason = "a test ends where its preparation fails"
 )]
 
+mod bootstrap;
 mod config;
 mod inputs;
 mod killed;

@@ -5,6 +5,7 @@ use std::path::Path;
 use insta::assert_snapshot;
 use plan::{Change, Operation, Plan};
 use provision_infra::config::Target;
+use provision_infra::inputs::Scope;
 use provision_infra::layers::{self, Layer, Outputs};
 use provision_infra::observe::{Observed, Offer};
 use provision_infra::plan::{Doomed, beyond, destruction, plan, protected, resource_changes};
@@ -329,7 +330,7 @@ fn properties_are_compared_when_details_are_missing() {
 fn the_built_in_templates_get_every_parameter() {
     let text = "project: shop\nregion: eu-west-1\nenvironments:\n  prod:\n    cidr: 10.64.0.0/18\n";
     let target = Target::parse(text, Path::new("x"), None).unwrap();
-    let layers = layers::load(&target, Path::new("."), None).unwrap();
+    let layers = layers::load(&target, Scope::Environment, Path::new("."), None).unwrap();
     let settings = settings(&target);
     let (network, unknown) = layers::parameters(&layers[0], &settings, &Outputs::new());
     assert!(unknown.is_empty(), "{unknown:?}");

@@ -1,7 +1,7 @@
 //! What the tests need: a LocalStack, configurations, templates.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::Path;
 
 use action_kit::Environment;
@@ -91,8 +91,58 @@ pub(crate) fn destroy(folder: &Path, project: &str) -> Finished {
         .run()
 }
 
+/// Stands between a run and LocalStack. What `seize` says yes to is not passed on; it may answer.
+pub(crate) fn proxy<F>(seize: F) -> String
+where
+    F: Fn(&str, &mut TcpStream) -> bool + Clone + Send + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let own = format!("http://{}", listener.local_addr().unwrap());
+    let upstream = address(&endpoint()).to_owned();
+    std::thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let (upstream, seize) = (upstream.clone(), seize.clone());
+            std::thread::spawn(move || pass_on(client, &upstream, &seize));
+        }
+    });
+    own
+}
+
+fn pass_on(mut client: TcpStream, upstream: &str, seize: &impl Fn(&str, &mut TcpStream) -> bool) {
+    let mut server = TcpStream::connect(upstream).unwrap();
+    let mut answers = (server.try_clone().unwrap(), client.try_clone().unwrap());
+    std::thread::spawn(move || std::io::copy(&mut answers.0, &mut answers.1));
+    let mut buffer = vec![0; 65536];
+    while let Ok(count @ 1..) = client.read(&mut buffer) {
+        let text = String::from_utf8_lossy(&buffer[..count]).into_owned();
+        if seize(&text, &mut client) || server.write_all(&buffer[..count]).is_err() {
+            break;
+        }
+    }
+    let _ = server.shutdown(Shutdown::Both);
+}
+
 /// Gives the status of a stack, when there is one.
 pub(crate) fn status(stack: &str) -> Option<String> {
+    let answer = describe(stack);
+    if answer.contains("does not exist") {
+        return None;
+    }
+    let status = between(&answer, "<StackStatus>");
+    Some(status.unwrap_or_else(|| panic!("{answer}")))
+}
+
+/// Gives the role that a stack is changed as.
+pub(crate) fn role(stack: &str) -> Option<String> {
+    between(&describe(stack), "<RoleARN>")
+}
+
+fn between(text: &str, start: &str) -> Option<String> {
+    let (_, rest) = text.split_once(start)?;
+    Some(rest.split_once('<')?.0.to_owned())
+}
+
+fn describe(stack: &str) -> String {
     let body = format!("Action=DescribeStacks&Version=2010-05-15&StackName={stack}");
     let endpoint = endpoint();
     let request = format!(
@@ -107,11 +157,5 @@ pub(crate) fn status(stack: &str) -> Option<String> {
     connection.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();
     connection.read_to_string(&mut answer).unwrap();
-    if answer.contains("does not exist") {
-        return None;
-    }
-    let status = answer
-        .split_once("<StackStatus>")
-        .and_then(|(_, rest)| rest.split_once('<'));
-    Some(status.unwrap_or_else(|| panic!("{answer}")).0.to_owned())
+    answer
 }

@@ -15,6 +15,7 @@ from localstack.services.cloudformation.stores import get_cloudformation_store
 from localstack.services.cloudformation.v2 import provider as stock
 from localstack.services.plugins import Service, aws_provider
 
+from localstack_eks.cloudformation import roles
 from localstack_eks.cloudformation.engine import load_provider
 from localstack_eks.cloudformation.rollback import RollingBackExecutor
 
@@ -37,9 +38,14 @@ class StrictCloudFormation(stock.CloudformationProviderV2):
         if unknown:
             listed = ", ".join(unknown)
             raise invalid(f"Template format error: Unrecognized resource types: [{listed}]")
+        role = request.get("RoleARN")
+        if role and not roles.is_of_cloudformation(context, role):
+            raise invalid(f"Role {role} is invalid or cannot be assumed")
         stack = self._find(context, request["StackName"])
         before = stack.status if stack else None
         answer = super().create_change_set(context, request)
+        if role:
+            self._find(context, request["StackName"]).role_arn = role
         if stack and before == StackStatus.UPDATE_ROLLBACK_COMPLETE:
             # LocalStack takes a stack that was rolled back for one that does not exist yet.
             stack.status = before
@@ -62,6 +68,13 @@ class StrictCloudFormation(stock.CloudformationProviderV2):
             stack.deletion_time = datetime.now(UTC)
             return
         super().delete_stack(context, stack_name, *args, **kwargs)
+
+    def _describe_stack(self, stack: Any) -> Any:
+        """Say which role a stack is changed as."""
+        described = super()._describe_stack(stack)
+        if role := getattr(stack, "role_arn", None):
+            described["RoleARN"] = role
+        return described
 
     def _find(self, context: RequestContext, name: str) -> Any:
         store = get_cloudformation_store(context.account_id, context.region)

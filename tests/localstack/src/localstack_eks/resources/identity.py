@@ -28,6 +28,7 @@ class Role(StrictProvider):
             "ManagedPolicyArns",
             "MaxSessionDuration",
             "Path",
+            "PermissionsBoundary",
             "Policies",
             "RoleName",
             "Tags",
@@ -40,6 +41,7 @@ class Role(StrictProvider):
             AssumeRolePolicyDocument=document(model["AssumeRolePolicyDocument"]),
             Tags=tag_list(tags(model, request)),
             **pick(model, "Description", "MaxSessionDuration", "Path", "RoleName"),
+            **pick(model, "PermissionsBoundary"),
         )["Role"]
         model.update(pick(made, "Arn", "RoleId"))
         self._grant(aws, model, {})
@@ -53,6 +55,10 @@ class Role(StrictProvider):
             Description=model.get("Description", ""),
             MaxSessionDuration=int(model.get("MaxSessionDuration") or 3600),
         )
+        if boundary := pick(model, "PermissionsBoundary"):
+            aws.iam.put_role_permissions_boundary(**role, **boundary)
+        elif before.get("PermissionsBoundary"):
+            aws.iam.delete_role_permissions_boundary(**role)
         self._grant(aws, model, before)
         if removed := gone(before, model):
             aws.iam.untag_role(**role, TagKeys=removed)
@@ -99,6 +105,35 @@ class RolePolicy(StrictProvider):
 
     def remove(self, aws: Any, model: Model) -> None:
         aws.iam.delete_role_policy(**pick(model, "PolicyName", "RoleName"))
+
+
+class ManagedPolicy(StrictProvider):
+    """A policy that several roles may have, or that bounds them."""
+
+    type_name = "AWS::IAM::ManagedPolicy"
+    identifier = "PolicyArn"
+    properties = frozenset({"Description", "ManagedPolicyName", "Path", "PolicyDocument"})
+
+    def add(self, aws: Any, model: Model, request: ResourceRequest) -> None:
+        name = model.setdefault("ManagedPolicyName", default_name(request, 128))
+        made = aws.iam.create_policy(
+            PolicyName=name,
+            PolicyDocument=document(model["PolicyDocument"]),
+            **pick(model, "Description", "Path"),
+        )["Policy"]
+        model["PolicyArn"] = made["Arn"]
+
+    def change(self, aws: Any, model: Model, before: Model, request: ResourceRequest) -> None:  # noqa: ARG002
+        policy = pick(model, "PolicyArn")
+        old = [one["VersionId"] for one in aws.iam.list_policy_versions(**policy)["Versions"]]
+        text = document(model["PolicyDocument"])
+        aws.iam.create_policy_version(**policy, PolicyDocument=text, SetAsDefault=True)
+        # A policy has at most five versions.
+        for version in old:
+            aws.iam.delete_policy_version(**policy, VersionId=version)
+
+    def remove(self, aws: Any, model: Model) -> None:
+        aws.iam.delete_policy(**pick(model, "PolicyArn"))
 
 
 class OidcProvider(StrictProvider):
