@@ -181,30 +181,33 @@ pub struct Published {
 /// Assembles every component's image and pushes it to the run's registry, by name.
 pub fn publish(cx: &Context) -> Result<BTreeMap<String, Published>> {
     let address = registry::address(cx);
-    let places = Registry::connect(Access::default().plain_http([address.clone()]))?;
     let mut published = BTreeMap::new();
     for component in &COMPONENTS {
-        let assembled = assemble(cx, component)?;
-        let target = reference(&format!("{address}/{}:{}", component.path(), component.tag))?;
-        let mut blobs = Blobs::new();
-        for (layer, path) in assembled.iter().flat_map(|one| &one.layers) {
-            blobs.insert(layer.digest.clone(), Source::File(path.clone()));
-        }
-        let images: Vec<Image> = assembled.iter().map(|one| one.image.clone()).collect();
-        let (digest, sent) = cx.block_on(push(&places, &images, &blobs, &target))?;
-        let bytes = assembled.iter().flat_map(|one| &one.layers);
-        published.insert(
-            component.name.to_owned(),
-            Published {
-                upstream: component.reference(),
-                digest: digest.to_string(),
-                bytes: bytes.map(|(layer, _)| layer.size).sum(),
-                sent,
-                packages: assembled.into_iter().flat_map(|one| one.packages).collect(),
-            },
-        );
+        let one = publish_to(cx, component, &address)?;
+        published.insert(component.name.to_owned(), one);
     }
     Ok(published)
+}
+
+/// Assembles a component's image and pushes it to a registry.
+pub fn publish_to(cx: &Context, component: &Component, address: &str) -> Result<Published> {
+    let places = Registry::connect(Access::default().plain_http([address]))?;
+    let assembled = assemble(cx, component)?;
+    let target = reference(&format!("{address}/{}:{}", component.path(), component.tag))?;
+    let mut blobs = Blobs::new();
+    for (layer, path) in assembled.iter().flat_map(|one| &one.layers) {
+        blobs.insert(layer.digest.clone(), Source::File(path.clone()));
+    }
+    let images: Vec<Image> = assembled.iter().map(|one| one.image.clone()).collect();
+    let (digest, sent) = cx.block_on(push(&places, &images, &blobs, &target))?;
+    let bytes = assembled.iter().flat_map(|one| &one.layers);
+    Ok(Published {
+        upstream: component.reference(),
+        digest: digest.to_string(),
+        bytes: bytes.map(|(layer, _)| layer.size).sum(),
+        sent,
+        packages: assembled.into_iter().flat_map(|one| one.packages).collect(),
+    })
 }
 
 /// Pushes the images of a component, and gives the digest that names all of them.

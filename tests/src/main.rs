@@ -18,6 +18,7 @@
 )]
 
 mod alone;
+mod bench;
 mod canary;
 mod components;
 mod context;
@@ -57,6 +58,9 @@ enum Command {
     Run(run::Arguments),
     /// Assemble the actions' images and push them to the run's own registry
     Images,
+    /// Compare an action with the tools that people use instead
+    #[command(subcommand)]
+    Bench(bench::Arguments),
     /// What the integration tests call
     #[command(subcommand)]
     Services(services::Arguments),
@@ -65,6 +69,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(arguments) => run::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Services(arguments) => services::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Images => Context::open(None).and_then(|cx| {
             cx.enter("images");

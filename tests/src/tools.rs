@@ -26,6 +26,10 @@ pub struct GoTool {
     pub set: &'static [(&'static str, &'static str)],
     /// Other names that the program answers to, as links beside it.
     pub links: &'static [&'static str],
+    /// Build tags, separated by commas.
+    pub tags: &'static str,
+    /// Whether parts of it are in C.
+    pub c: bool,
 }
 
 const fn tool(name: &'static str, package: &'static str) -> GoTool {
@@ -34,6 +38,8 @@ const fn tool(name: &'static str, package: &'static str) -> GoTool {
         package,
         set: &[],
         links: &[],
+        tags: "",
+        c: false,
     }
 }
 
@@ -46,7 +52,7 @@ pub const CLUSTER_TOOLS: [GoTool; 10] = [
         name: "helm",
         package: "helm.sh/helm/v4/cmd/helm",
         set: &[("helm.sh/helm/v4/internal/version.version", "v4.3.1")],
-        links: &[],
+        ..tool("", "")
     },
     GoTool {
         name: "kube",
@@ -78,6 +84,7 @@ pub const CLUSTER_TOOLS: [GoTool; 10] = [
             "kube-scheduler",
             "kube-proxy",
         ],
+        ..tool("", "")
     },
     tool("etcd", "go.etcd.io/etcd/server/v3"),
     tool("etcdctl", "go.etcd.io/etcd/etcdctl/v3"),
@@ -99,7 +106,7 @@ pub const PLATFORM_TOOLS: [GoTool; 4] = [
             "github.com/traefik/traefik/v3/pkg/version.Version",
             "3.6.12",
         )],
-        links: &[],
+        ..tool("", "")
     },
     GoTool {
         name: "cert-manager",
@@ -108,7 +115,7 @@ pub const PLATFORM_TOOLS: [GoTool; 4] = [
             "github.com/cert-manager/cert-manager/pkg/util.AppVersion",
             "v1.20.2",
         )],
-        links: &[],
+        ..tool("", "")
     },
     tool(
         "metrics-server",
@@ -120,8 +127,24 @@ pub const PLATFORM_TOOLS: [GoTool; 4] = [
     ),
 ];
 
+/// The programs that benchmarks compare the actions with, beside what runs containers for them.
+pub const BENCH_TOOLS: [GoTool; 4] = [
+    tool("runcwrap", "."),
+    tool("buildkitd", "github.com/moby/buildkit/cmd/buildkitd"),
+    tool("buildctl", "github.com/moby/buildkit/cmd/buildctl"),
+    // Without C it forgets what a registry holds, and compresses every layer again.
+    GoTool {
+        tags: "containers_image_openpgp,exclude_graphdriver_btrfs,exclude_graphdriver_devicemapper",
+        c: true,
+        ..tool("buildah", "github.com/containers/buildah/cmd/buildah")
+    },
+];
+
 fn all() -> impl Iterator<Item = &'static GoTool> {
-    CLUSTER_TOOLS.iter().chain(&PLATFORM_TOOLS)
+    CLUSTER_TOOLS
+        .iter()
+        .chain(&PLATFORM_TOOLS)
+        .chain(&BENCH_TOOLS)
 }
 
 /// Gives the path of a built program, or of one of its other names.
@@ -161,6 +184,8 @@ pub fn build(cx: &Context, tool: &GoTool) -> Result<bool> {
         "-gcflags=all=-dwarf=false",
         "-ldflags",
         &flags,
+        "-tags",
+        tool.tags,
         "-o",
     ];
     let workspace = workspace(cx, tool)?.map_or("off".into(), PathBuf::into_os_string);
@@ -169,6 +194,7 @@ pub fn build(cx: &Context, tool: &GoTool) -> Result<bool> {
             .env("GOWORK", workspace)
             // The compiler may take more memory, to collect it less often.
             .env("GOGC", "400")
+            .env("CGO_ENABLED", if tool.c { "1" } else { "0" })
             .args(go)
             .arg(&temporary)
             .arg(tool.package)
@@ -206,6 +232,12 @@ fn folder(cx: &Context, tool: &GoTool) -> Result<PathBuf> {
     let mut inputs = BTreeMap::from([("package".to_owned(), tool.package.as_bytes().to_vec())]);
     for (name, value) in tool.set {
         inputs.insert(format!("set {name}"), value.as_bytes().to_vec());
+    }
+    if !tool.tags.is_empty() {
+        inputs.insert("tags".into(), tool.tags.into());
+    }
+    if tool.c {
+        inputs.insert("C".into(), Vec::new());
     }
     for entry in fs_err::read_dir(source(cx, tool))? {
         let path = entry?.path();
@@ -246,14 +278,17 @@ fn members(workspace: &str) -> impl Iterator<Item = &str> {
         .filter_map(|line| line.trim().strip_prefix("../"))
 }
 
-/// etcdctl is a second program of etcd's module.
 fn source(cx: &Context, tool: &GoTool) -> PathBuf {
-    let folder = if tool.name == "etcdctl" {
-        "etcd"
-    } else {
-        tool.name
-    };
-    cx.root.join("tests/tools").join(folder)
+    cx.root.join("tests/tools").join(module(tool))
+}
+
+/// Gives the folder of a program's module; some modules have two programs.
+fn module(tool: &GoTool) -> &'static str {
+    match tool.name {
+        "etcdctl" => "etcd",
+        "buildkitd" | "buildctl" => "buildkit",
+        name => name,
+    }
 }
 
 /// Names a set of inputs by 16 hexadecimal digits.
@@ -301,8 +336,8 @@ mod tests {
     #[test]
     fn every_tool_has_a_module_with_checksums() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        for tool in all().filter(|tool| tool.name != "etcdctl") {
-            let folder = root.join("tools").join(tool.name);
+        for tool in all() {
+            let folder = root.join("tools").join(module(tool));
             assert!(folder.join("go.mod").is_file(), "{}", tool.name);
             assert!(
                 folder.join("go.sum").is_file() || tool.name == "runcwrap",

@@ -12,6 +12,7 @@
 
 mod action;
 mod application;
+mod bench;
 mod codegen;
 mod e2e;
 mod images;
@@ -57,6 +58,8 @@ enum Command {
     Action(action::Arguments),
     /// Assemble the actions' images and push them to a registry
     Images(images::Arguments),
+    /// Compare an action with the tools that people use instead
+    Bench(bench::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -75,6 +78,7 @@ fn main() -> ExitCode {
         }
         Some(Command::Action(arguments)) => action::run(&arguments),
         Some(Command::Images(arguments)) => images::run(&arguments),
+        Some(Command::Bench(arguments)) => bench::run(&arguments),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

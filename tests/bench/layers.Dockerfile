@@ -1,0 +1,21 @@
+# The same image in the layers that serve it best: the environment below, the source above, so that
+# a changed line sends the source alone.
+ARG BASE
+FROM $BASE AS builder
+ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_NO_DEV=1 UV_PYTHON_DOWNLOADS=never
+WORKDIR /app
+RUN --mount=type=cache,target=/root/.cache/uv \
+    --mount=type=bind,from=uv,source=uv,target=/usr/local/bin/uv \
+    --mount=type=bind,source=uv.lock,target=/app/uv.lock \
+    --mount=type=bind,source=pyproject.toml,target=/app/pyproject.toml \
+    --mount=type=secret,id=certificates \
+    --mount=type=secret,id=index \
+    . /run/secrets/index && uv sync --locked --no-install-project
+
+FROM $BASE
+COPY --from=builder /app/.venv /app/.venv
+COPY . /app
+ENV PATH="/app/.venv/bin:$PATH"
+WORKDIR /app
+USER 65532:65532
+CMD ["python", "-m", "uvicorn", "orders.main:app", "--host", "0.0.0.0"]
