@@ -81,7 +81,9 @@ class Stacks:
     def exists(self, name: str) -> bool:
         """Say whether there is such a stack."""
         pages = self.client.get_paginator("describe_stacks").paginate()
-        return any(stack["StackName"] == name for page in pages for stack in page["Stacks"])
+        stacks = [stack for page in pages for stack in page["Stacks"] if stack["StackName"] == name]
+        # LocalStack lists those that are gone as well.
+        return any(stack["StackStatus"] != "DELETE_COMPLETE" for stack in stacks)
 
     def resources(self, name: str) -> dict[str, dict[str, Any]]:
         """List a stack's resources by logical id."""

@@ -1,5 +1,6 @@
 """IAM roles and identity providers."""
 
+from contextlib import suppress
 from typing import Any
 
 from localstack.services.cloudformation.resource_provider import ResourceRequest
@@ -65,8 +66,12 @@ class Role(StrictProvider):
         aws.iam.tag_role(**role, Tags=tag_list(tags(model, request)))
 
     def remove(self, aws: Any, model: Model) -> None:
-        self._grant(aws, {"RoleName": model["RoleName"]}, model)
-        aws.iam.delete_role(RoleName=model["RoleName"])
+        role = pick(model, "RoleName")
+        self._grant(aws, {**role}, model)
+        # LocalStack may remove a role before those of its policies that are resources of their own.
+        for name in aws.iam.list_role_policies(**role)["PolicyNames"]:
+            aws.iam.delete_role_policy(**role, PolicyName=name)
+        aws.iam.delete_role(**role)
 
     def _grant(self, aws: Any, model: Model, before: Model) -> None:
         """Attach and write the policies of the model, and take away those of before."""
@@ -104,7 +109,8 @@ class RolePolicy(StrictProvider):
         self.add(aws, model, request)
 
     def remove(self, aws: Any, model: Model) -> None:
-        aws.iam.delete_role_policy(**pick(model, "PolicyName", "RoleName"))
+        with suppress(aws.iam.exceptions.NoSuchEntityException):
+            aws.iam.delete_role_policy(**pick(model, "PolicyName", "RoleName"))
 
 
 class ManagedPolicy(StrictProvider):
