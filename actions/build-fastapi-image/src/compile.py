@@ -40,6 +40,9 @@ def compile_module(path):
         source = file.read()
     try:
         code = compile(source, f"{shown}/{path}", "exec", dont_inherit=True, optimize=0)
+    except MemoryError:
+        # Says nothing about the module: the next build would get on.
+        raise
     except Exception as error:
         reason = " ".join(str(error).split())
         os.write(1, f"{path}: {type(error).__name__}: {reason}\n".encode())
