@@ -142,8 +142,12 @@ impl<'a> Bench<'a> {
         }
         let project = Project::prepare(cx, folder.join("orders"))?;
         cx.progress(format!("{} packages are locked", project.packages));
+        let uv = folder.join("uv");
+        fs_err::create_dir_all(&uv)?;
+        fs_err::copy(cx.tool("uv")?, uv.join("uv"))?;
         let site = Site {
             cx,
+            uv,
             project,
             server: Server::start(cx, folder.join("registry"))?,
             index: Index::open(cx, folder.join("secrets"))?,

@@ -1,6 +1,6 @@
 //! What a contender keeps on the machine between builds, and the calls that build.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use action_kit::Command;
@@ -31,6 +31,9 @@ pub struct Site<'a> {
     pub index: Index,
     /// Counts what processes take.
     pub group: Group,
+    /// The folder that holds `uv` for builds in containers: a copy, since buildah refuses a program
+    /// that somebody runs meanwhile.
+    pub uv: PathBuf,
     /// The folder for what is kept between builds.
     pub folder: PathBuf,
 }
@@ -168,7 +171,6 @@ impl<'a> Workshop<'a> {
         let site = self.site;
         let (image, project) = (site.server.image(), site.project.folder.display());
         let dockerfiles = site.cx.root.join("tests/bench");
-        let uv = site.cx.tool("uv")?;
         let mut call = self
             .counted(site.cx.tool("buildctl")?)
             .args(["--addr", &self.socket(), "build", "--progress", "plain"])
@@ -178,7 +180,7 @@ impl<'a> Workshop<'a> {
             .args(["--opt", &format!("filename={}", self.contender.dockerfile)])
             .args(["--opt", &format!("build-arg:BASE={}", site.server.base()?)])
             .args(["--opt", "context:uv=local:uv"])
-            .args(["--local", &format!("uv={}", folder_of(&uv)?)])
+            .args(["--local", &format!("uv={}", site.uv.display())])
             .args(["--output", &format!("type=image,name={image},push=true")]);
         for (id, file) in site.index.secrets() {
             call = call.args(["--secret", &format!("id={id},src={}", file.display())]);
@@ -236,7 +238,6 @@ impl<'a> Workshop<'a> {
 
     fn buildah_build(&self) -> Result<Command> {
         let site = self.site;
-        let uv = site.cx.tool("uv")?;
         let dockerfile = site
             .cx
             .root
@@ -257,7 +258,7 @@ impl<'a> Workshop<'a> {
             .arg(site.cx.tool("runcwrap")?)
             .args(["--cgroup-parent", &format!("/{}/run", site.group.name)])
             .args(["--build-arg", &format!("BASE={}", site.server.base()?)])
-            .args(["--build-context", &format!("uv={}", folder_of(&uv)?)])
+            .args(["--build-context", &format!("uv={}", site.uv.display())])
             .args(["--tag", &site.server.image()]);
         for (id, file) in site.index.secrets() {
             call = call.args(["--secret", &format!("id={id},src={}", file.display())]);
@@ -277,9 +278,4 @@ impl<'a> Workshop<'a> {
             registry::REPOSITORY
         )
     }
-}
-
-fn folder_of(program: &Path) -> Result<String> {
-    let folder = program.parent().context("a program is in a folder")?;
-    Ok(folder.display().to_string())
 }
