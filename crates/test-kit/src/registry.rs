@@ -97,8 +97,7 @@ impl RegistryServer {
         fs_err::remove_dir_all(folder).expect("the manifest");
     }
 
-    /// Lists the tags of a repository, as the registry's own files tell, without those that list what
-    /// is attached to an image where a registry keeps no such list itself.
+    /// Lists the tags of a repository, as the registry's own files tell.
     #[must_use]
     pub fn tags(&self, repository: &str) -> Vec<String> {
         let folder = self.folder.path().join(format!(
@@ -110,9 +109,17 @@ impl RegistryServer {
         let mut tags: Vec<String> = entries
             .flatten()
             .map(|entry| entry.file_name().to_string_lossy().into_owned())
-            .filter(|tag| !tag.starts_with("sha256-"))
             .collect();
         tags.sort();
+        tags
+    }
+
+    /// Lists the tags that somebody chose: without those that list what is attached to an image, where
+    /// a registry keeps no such list itself.
+    #[must_use]
+    pub fn chosen_tags(&self, repository: &str) -> Vec<String> {
+        let mut tags = self.tags(repository);
+        tags.retain(|tag| !tag.starts_with("sha256-"));
         tags
     }
 }

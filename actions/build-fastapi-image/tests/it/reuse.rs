@@ -200,7 +200,7 @@ async fn an_image_over_its_budget_is_not_pushed() {
         "{}",
         refused.log
     );
-    assert_eq!(shop.server.tags("acme/shop"), Vec::<String>::new());
+    assert_eq!(shop.server.chosen_tags("acme/shop"), Vec::<String>::new());
 }
 
 #[tokio::test]
@@ -213,5 +213,5 @@ async fn a_plan_says_what_is_there_already() {
     assert_eq!(planned.outputs["outcome"], "planned", "{}", planned.log);
     let report = planned.report.expect("a report");
     assert_eq!(report["changes"][0]["layers"], 1);
-    assert_eq!(shop.server.tags("acme/shop"), ["cache"]);
+    assert_eq!(shop.server.chosen_tags("acme/shop"), ["cache"]);
 }
