@@ -45,7 +45,7 @@ const fn tool(name: &'static str, package: &'static str) -> GoTool {
 
 /// The programs that the cluster, the actions and the checks need, in the order in which they are
 /// built.
-pub const CLUSTER_TOOLS: [GoTool; 10] = [
+pub const CLUSTER_TOOLS: [GoTool; 11] = [
     tool("runcwrap", "."),
     tool("kind", "sigs.k8s.io/kind"),
     GoTool {
@@ -95,6 +95,7 @@ pub const CLUSTER_TOOLS: [GoTool; 10] = [
     ),
     tool("node-network", "."),
     tool("crane", "github.com/google/go-containerregistry/cmd/crane"),
+    tool("sigstore", "."),
 ];
 
 /// The programs of the platform.

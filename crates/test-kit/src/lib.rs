@@ -9,9 +9,11 @@ mod apiserver;
 mod exchange;
 mod faulty;
 mod registry;
+mod sigstore;
 mod step;
 
 pub use apiserver::{ApiServer, tool};
 pub use faulty::{Fault, FaultyRegistry};
 pub use registry::{RegistryServer, free_address};
+pub use sigstore::{SIGNER, Sigstore};
 pub use step::{Finished, Step};
