@@ -15,9 +15,10 @@ use crate::observe::Observed;
 use crate::openapi::MEDIA_TYPE;
 use crate::plan::Plan;
 use crate::previous::with_tag;
-use crate::provenance;
+use crate::provenance::Origin;
 use crate::report::{Attached, Built, Change, Phases, facts, megabytes};
 use crate::sbom::{self, Contents};
+use crate::sign::Provenance;
 
 /// How many layers are named when the image is too large.
 const LARGEST: usize = 5;
@@ -60,7 +61,11 @@ pub(crate) async fn apply(
     build.within_budget(&images)?;
     build.tags_are_free(&whole.descriptor.digest)?;
     let openapi = made.openapi.map(|document| openapi(document, &whole));
-    let mut artifacts = build.evidence(&images, &whole);
+    let mut artifacts = build.bills(&images);
+    let provenance = build
+        .provenance(&images, &artifacts, &whole, context)
+        .await?;
+    artifacts.push(provenance.artifact);
     artifacts.extend(openapi.clone());
     let reference = build
         .hand_over(&images, index.as_ref(), &whole, &artifacts)
@@ -72,6 +77,7 @@ pub(crate) async fn apply(
         reference,
         openapi: openapi.map(|document| document.digest().clone()),
         attached: artifacts.iter().map(Attached::of).collect(),
+        unsigned: provenance.unsigned,
         tags: request.tags.clone(),
         changes,
         traffic: registry.traffic(),
@@ -103,10 +109,9 @@ fn openapi(document: Vec<u8>, image: &Whole) -> Artifact {
 }
 
 impl Build<'_> {
-    /// Writes what an image is made of, and where it comes from.
-    fn evidence(&self, images: &[Image], whole: &Whole) -> Vec<Artifact> {
-        let mut evidence = Vec::new();
-        for (image, planned) in images.iter().zip(&self.plan.images) {
+    /// Writes what the images are made of.
+    fn bills(&self, images: &[Image]) -> Vec<Artifact> {
+        let bill = |(image, planned): (&Image, _)| {
             let contents = Contents {
                 plan: self.plan,
                 planned,
@@ -115,19 +120,32 @@ impl Build<'_> {
             };
             let document = sbom::document(image, &contents);
             let (kind, subject) = (sbom::MEDIA_TYPE, image.descriptor());
-            evidence.push(Artifact::of(kind, kind, document, subject, BTreeMap::new()));
+            Artifact::of(kind, kind, document, subject, BTreeMap::new())
+        };
+        images.iter().zip(&self.plan.images).map(bill).collect()
+    }
+
+    /// Writes where the images come from, and signs it.
+    async fn provenance(
+        &self,
+        images: &[Image],
+        bills: &[Artifact],
+        whole: &Whole,
+        context: &Context,
+    ) -> Result<Provenance, Failed> {
+        let subject = &whole.descriptor;
+        let statement = Origin {
+            request: self.request,
+            plan: self.plan,
+            observed: self.observed,
+            images,
+            bills,
         }
-        let digest = &whole.descriptor.digest;
-        let statement =
-            provenance::statement(self.request, self.plan, self.observed, images, digest);
-        let predicate = (
-            provenance::PREDICATE_TYPE.into(),
-            provenance::PREDICATE.into(),
-        );
-        let (kind, subject) = (provenance::MEDIA_TYPE, whole.descriptor.clone());
-        let annotations = BTreeMap::from([predicate]);
-        evidence.push(Artifact::of(kind, kind, statement, subject, annotations));
-        evidence
+        .statement(&subject.digest);
+        let signing = &self.request.signing;
+        signing
+            .provenance(statement, subject.clone(), self.request.push, context)
+            .await
     }
 
     /// Refuses an image that is larger than its user wants, before anything is pushed.

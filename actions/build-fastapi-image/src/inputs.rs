@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use action_kit::{Common, Context, Environment, Failed, Secret};
 use clap::ValueEnum;
+use evidence::{EvidenceError, Expected, GITHUB_ISSUER, Instance};
 use oci_image::Platform;
 use oci_registry::{Access, Credentials, Reference, reference};
 
@@ -12,6 +13,7 @@ use crate::labels;
 use crate::locked::Selection;
 use crate::openapi::OpenApi;
 use crate::server::Server;
+use crate::sign::{Sign, Signing};
 
 /// What to do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -152,6 +154,34 @@ pub struct Inputs {
     #[arg(long, value_name = "SIZE")]
     pub size_budget: Option<String>,
 
+    /// Whether the provenance is signed, in the name of the workflow, by Sigstore; the job needs `id-token: write`
+    #[arg(long, value_enum, default_value_t)]
+    pub sign: Sign,
+
+    /// For `verify`: workflow that must have signed, as a pattern of `https://github.com/OWNER/REPOSITORY/.github/workflows/FILE@REF`
+    #[arg(long, value_name = "PATTERN")]
+    pub certificate_identity: Option<String>,
+
+    /// For `verify`: repository whose run must have signed, as a pattern of `https://github.com/OWNER/REPOSITORY`
+    #[arg(long, value_name = "PATTERN")]
+    pub source_repository: Option<String>,
+
+    /// For `verify`: branch or tag whose run must have signed, as a pattern of `refs/heads/main`
+    #[arg(long, value_name = "PATTERN")]
+    pub source_ref: Option<String>,
+
+    /// For `verify`: who must vouch for the signer, where one of these three is set
+    #[arg(long, value_name = "URL", default_value = GITHUB_ISSUER)]
+    pub certificate_oidc_issuer: String,
+
+    /// Repository of trust (TUF) of a Sigstore of your own, to sign and verify with [default: the public one]
+    #[arg(long, value_name = "URL")]
+    pub tuf_mirror: Option<String>,
+
+    /// The first `root.json` of that repository
+    #[arg(long, value_name = "FILE")]
+    pub tuf_root: Option<PathBuf>,
+
     /// Registries that are reached without HTTPS, as `host:port`
     #[arg(long, value_name = "REGISTRY", action = clap::ArgAction::Append)]
     pub plain_http: Vec<String>,
@@ -210,6 +240,7 @@ pub(crate) struct Request {
     pub(crate) openapi: OpenApi,
     /// Bytes.
     pub(crate) size_budget: Option<u64>,
+    pub(crate) signing: Signing,
     /// The time at which the image says that it was made.
     pub(crate) created: String,
     pub(crate) environment: Environment,
@@ -277,9 +308,31 @@ impl Inputs {
             bytecode: self.bytecode,
             openapi: self.openapi,
             size_budget: self.size_budget.as_deref().map(size).transpose()?,
+            signing: Signing::of(self.sign, self.sigstore(context)?, context)?,
             created: labels::created(&context.environment)?,
             environment: context.environment.clone(),
         })
+    }
+
+    /// Says which Sigstore signs and verifies.
+    pub(crate) fn sigstore(&self, context: &Context) -> Result<Instance, EvidenceError> {
+        let root = self.tuf_root.as_ref().map(|path| context.path(path));
+        Instance::read(self.tuf_mirror.as_deref(), root.as_deref())
+    }
+
+    /// Says who must have signed.
+    pub(crate) fn expected(&self) -> Result<Expected, EvidenceError> {
+        let mut expected = Expected::of(&self.certificate_oidc_issuer);
+        if let Some(identity) = &self.certificate_identity {
+            expected = expected.identity(identity)?;
+        }
+        if let Some(repository) = &self.source_repository {
+            expected = expected.repository(repository)?;
+        }
+        if let Some(reference) = &self.source_ref {
+            expected = expected.reference(reference)?;
+        }
+        Ok(expected)
     }
 
     fn repository(&self) -> Result<Option<Reference>, Failed> {

@@ -31,6 +31,7 @@ mod report;
 mod root;
 mod sbom;
 mod server;
+mod sign;
 mod sources;
 mod uv;
 mod venv;
@@ -47,6 +48,7 @@ pub use enter::{IN_ROOT, in_root};
 pub use error::BuildError;
 pub use inputs::{Inputs, Mode};
 pub use interpreter::as_python;
+pub use sign::Sign;
 
 /// The action, as its `action.yml` describes it.
 pub const METADATA: Metadata = Metadata {
@@ -75,7 +77,7 @@ pub async fn run(inputs: Inputs, context: Context) -> Result<Report, Failed> {
     }
     let registry = Registry::connect(access)?;
     if inputs.mode == Mode::Verify {
-        return verify::verify(inputs.image.as_deref(), &registry).await;
+        return verify::verify(&inputs, &context, &registry).await;
     }
     let request = inputs.check(&context)?;
     let mut phases = Phases::default();

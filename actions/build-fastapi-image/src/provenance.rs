@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use action_kit::Environment;
-use oci_image::{Digest, Image};
+use oci_image::{Artifact, Digest, Image};
 use serde_json::{Map, Value, json};
 
 use crate::base::ON_DISK;
@@ -14,7 +14,7 @@ use crate::inputs::Request;
 use crate::observe::Observed;
 use crate::plan::Plan;
 use crate::purl;
-use crate::sbom::repository;
+use crate::sbom::{self, repository};
 
 /// The media type of a statement, and the type of the artifact that holds it.
 pub(crate) const MEDIA_TYPE: &str = "application/vnd.in-toto+json";
@@ -28,39 +28,53 @@ const BUILD_TYPE: &str = "https://fastapi-eks-actions.dev/build-fastapi-image/v1
 /// Who builds where no workflow does.
 const LOCAL: &str = "https://fastapi-eks-actions.dev/build-fastapi-image/local";
 
-/// Writes the statement on an image: `whole` names all of its platforms.
-pub(crate) fn statement(
-    request: &Request,
-    plan: &Plan,
-    observed: &Observed,
-    images: &[Image],
-    whole: &Digest,
-) -> Vec<u8> {
-    let name = match &request.repository {
-        Some(repository) => format!("{}/{}", repository.registry(), repository.repository()),
-        None => observed.files.pyproject.project.name.clone(),
-    };
-    let mut subjects = vec![json!({"name": name, "digest": sha256(whole)})];
-    let platforms = images.iter().filter(|image| image.digest() != whole);
-    subjects.extend(platforms.map(|image| {
-        let name = format!("{name} ({})", image.platform());
-        json!({"name": name, "digest": sha256(image.digest())})
-    }));
-    let statement = json!({
-        "_type": "https://in-toto.io/Statement/v1",
-        "subject": subjects,
-        "predicateType": PREDICATE,
-        "predicate": {
-            "buildDefinition": {
-                "buildType": BUILD_TYPE,
-                "externalParameters": parameters(request, plan),
-                "internalParameters": {"github": github(&request.environment)},
-                "resolvedDependencies": dependencies(plan, observed),
+/// What a statement on provenance is made of.
+pub(crate) struct Origin<'a> {
+    pub(crate) request: &'a Request,
+    pub(crate) plan: &'a Plan,
+    pub(crate) observed: &'a Observed,
+    /// The images, one a platform.
+    pub(crate) images: &'a [Image],
+    /// Their bills of materials.
+    pub(crate) bills: &'a [Artifact],
+}
+
+impl Origin<'_> {
+    /// Writes the statement: `whole` names the images of all platforms.
+    pub(crate) fn statement(&self, whole: &Digest) -> Vec<u8> {
+        let Self {
+            request,
+            plan,
+            observed,
+            images,
+            bills,
+        } = self;
+        let name = match &request.repository {
+            Some(repository) => format!("{}/{}", repository.registry(), repository.repository()),
+            None => observed.files.pyproject.project.name.clone(),
+        };
+        let mut subjects = vec![json!({"name": name, "digest": sha256(whole)})];
+        let platforms = images.iter().filter(|image| image.digest() != whole);
+        subjects.extend(platforms.map(|image| {
+            let name = format!("{name} ({})", image.platform());
+            json!({"name": name, "digest": sha256(image.digest())})
+        }));
+        let statement = json!({
+            "_type": "https://in-toto.io/Statement/v1",
+            "subject": subjects,
+            "predicateType": PREDICATE,
+            "predicate": {
+                "buildDefinition": {
+                    "buildType": BUILD_TYPE,
+                    "externalParameters": parameters(request, plan),
+                    "internalParameters": {"github": github(&request.environment)},
+                    "resolvedDependencies": dependencies(plan, observed),
+                },
+                "runDetails": run(&request.environment, bills),
             },
-            "runDetails": run(&request.environment),
-        },
-    });
-    statement.to_string().into_bytes()
+        });
+        statement.to_string().into_bytes()
+    }
 }
 
 fn sha256(digest: &Digest) -> Value {
@@ -142,8 +156,24 @@ fn dependencies(plan: &Plan, observed: &Observed) -> Vec<Value> {
     dependencies
 }
 
-/// Who built it, and in which run.
-fn run(environment: &Environment) -> Value {
+/// Who built it, in which run, and what else came of it: who signs the statement signs for the
+/// bills of materials as well.
+fn run(environment: &Environment, bills: &[Artifact]) -> Value {
+    let mut run = builder(environment);
+    run["byproducts"] = bills
+        .iter()
+        .map(|bill| {
+            json!({
+                "name": format!("bill of materials of {}", bill.subject().digest),
+                "digest": sha256(&Digest::of(bill.content())),
+                "mediaType": sbom::MEDIA_TYPE,
+            })
+        })
+        .collect();
+    run
+}
+
+fn builder(environment: &Environment) -> Value {
     let get = |name: &str| environment.get(name);
     let server = get("GITHUB_SERVER_URL");
     let (Some(server), Some(workflow)) = (server, get("GITHUB_WORKFLOW_REF")) else {
@@ -169,6 +199,8 @@ pub(crate) struct Told<'a> {
     pub(crate) subjects: Vec<&'a str>,
     /// The digests of what the image was made of.
     pub(crate) materials: Vec<&'a str>,
+    /// The digests of what else came of the build: bills of materials.
+    pub(crate) byproducts: Vec<&'a str>,
     pub(crate) builder: &'a str,
     pub(crate) commit: Option<&'a str>,
 }
@@ -181,9 +213,11 @@ pub(crate) fn read(statement: &Value) -> Option<Told<'_>> {
     let predicate = &statement["predicate"];
     let materials = predicate["buildDefinition"]["resolvedDependencies"].as_array()?;
     let subjects = statement["subject"].as_array()?;
+    let byproducts = predicate["runDetails"]["byproducts"].as_array();
     Some(Told {
         subjects: digests(subjects, "sha256").collect(),
         materials: digests(materials, "sha256").collect(),
+        byproducts: digests(byproducts.map_or(&[], Vec::as_slice), "sha256").collect(),
         builder: predicate["runDetails"]["builder"]["id"].as_str()?,
         commit: digests(materials, "gitCommit").next(),
     })

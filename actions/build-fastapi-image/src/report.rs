@@ -31,6 +31,8 @@ pub(crate) struct Built {
     pub(crate) openapi: Option<Digest>,
     /// What refers to the image.
     pub(crate) attached: Vec<Attached>,
+    /// Why its provenance is not signed, where it is not.
+    pub(crate) unsigned: Option<String>,
     /// What changed, one a platform.
     pub(crate) changes: Vec<Change>,
     pub(crate) traffic: Traffic,
@@ -301,6 +303,7 @@ impl Built {
             .field("tags", &self.tags)
             .field("openapi", &self.openapi)
             .field("attached", &self.attached)
+            .field("unsigned", &self.unsigned)
             .field("sent", self.traffic.sent)
             .field("received", self.traffic.received)
             .field("requests", self.traffic.requests)

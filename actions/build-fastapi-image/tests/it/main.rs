@@ -16,3 +16,4 @@ mod packages;
 mod project;
 mod refusals;
 mod reuse;
+mod signed;
