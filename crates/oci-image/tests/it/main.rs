@@ -8,6 +8,7 @@
 mod artifacts;
 mod images;
 mod layers;
+mod pinned;
 
 use oci_image::{Entries, Layer, LayerWriter, Level};
 
