@@ -149,6 +149,7 @@ mod tests {
             hashes: Vec::new(),
             pure,
             direct: false,
+            index: None,
         }
     }
 

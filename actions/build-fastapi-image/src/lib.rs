@@ -21,6 +21,7 @@ mod locked;
 mod make;
 mod observe;
 mod openapi;
+mod places;
 mod plan;
 mod previous;
 mod project;

@@ -164,6 +164,9 @@ pub(crate) struct Package {
     pub(crate) pure: bool,
     /// Whether the wheel is taken from where it is, and not from an index.
     pub(crate) direct: bool,
+    /// The address of the index, without credentials.
+    #[serde(skip)]
+    pub(crate) index: Option<String>,
 }
 
 /// Reads a project and its lock file; `shown` is the project's folder as the user named it.

@@ -23,7 +23,7 @@ use crate::plan::{APP, Holds, Plan, VENV};
 use crate::report::Phases;
 use crate::root::Root;
 use crate::uv::{self, Uv};
-use crate::{sources, venv};
+use crate::{places, sources, venv};
 
 /// How many calls of uv run side by side; each downloads several wheels at once.
 const AT_ONCE: usize = 4;
@@ -218,14 +218,13 @@ impl Build<'_> {
         let site = at(root, &venv::site_packages(self.plan));
         fs_err::create_dir_all(&site).map_err(doing())?;
         let install = async |packages: &[&Package]| {
-            let list = root.join("requirements.txt");
-            let lines = self.observed.locked.requirements(packages);
-            // What is in the checkout has its path from there; uv starts elsewhere.
-            let lines = lines.lines().map(|line| match line.strip_prefix("./") {
-                Some(path) => format!("{}\n", self.request.workspace.join(path).display()),
-                None => format!("{line}\n"),
-            });
-            fs_err::write(&list, lines.collect::<String>()).map_err(doing())?;
+            let placed = places::list(packages).filter(|_| !uv.has_index);
+            let (name, text) = match placed {
+                Some(list) => ("pylock.toml", list),
+                None => ("requirements.txt", self.requirements(packages)),
+            };
+            let list = root.join(name);
+            fs_err::write(&list, text).map_err(doing())?;
             uv.install(self.plan, platform, &list, &site).await
         };
         install(&group.packages.iter().collect::<Vec<_>>())
@@ -242,6 +241,17 @@ impl Build<'_> {
             install(&winner.collect::<Vec<_>>()).await?;
         }
         venv::arrange(root, self.plan).map_err(doing())
+    }
+
+    /// Lists packages for uv to find in an index.
+    fn requirements(&self, packages: &[&Package]) -> String {
+        let lines = self.observed.locked.requirements(packages);
+        // What is in the checkout has its path from there; uv starts elsewhere.
+        let lines = lines.lines().map(|line| match line.strip_prefix("./") {
+            Some(path) => format!("{}\n", self.request.workspace.join(path).display()),
+            None => format!("{line}\n"),
+        });
+        lines.collect()
     }
 
     /// Writes folders as layers, side by side.

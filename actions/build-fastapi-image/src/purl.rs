@@ -69,6 +69,7 @@ mod tests {
             hashes: Vec::new(),
             pure: false,
             direct: false,
+            index: None,
         };
         let digest = Digest::of(b"");
         let base = Some("docker.io/library/python");

@@ -7,6 +7,7 @@ use oci_image::Platform;
 
 use crate::error::BuildError;
 use crate::inputs::Request;
+use crate::places::{self, INDEX_CREDENTIALS};
 use crate::plan::Plan;
 
 /// The variables that tell uv about indexes, proxies and caches.
@@ -30,8 +31,6 @@ const PASSED: [&str; 18] = [
     "NETRC",
     "SSL_CERT_DIR",
 ];
-/// What the variables with an index's own credentials start with.
-const INDEX_CREDENTIALS: &str = "UV_INDEX_";
 /// What uv says of a file in a wheel that would land outside of where the wheel is unpacked.
 const UNSAFE: &str = "Skipping unsafe file name:";
 /// What it says of a script that would.
@@ -45,6 +44,8 @@ pub(crate) struct Uv {
     variables: Vec<(String, String)>,
     certificates: PathBuf,
     python: PathBuf,
+    /// Whether wheels come from an index that somebody set, wherever the lock file has them from.
+    pub(crate) has_index: bool,
 }
 
 /// Says whether uv finds a Python on this machine.
@@ -66,10 +67,12 @@ impl Uv {
             variables,
             certificates,
             python,
+            has_index: places::are_set(request),
         }
     }
 
-    /// Installs packages, as lines of a list with the digests of their files, into a folder.
+    /// Installs packages, as a list of requirements or a `pylock.toml` with the digests of their
+    /// files, into a folder.
     pub(crate) async fn install(
         &self,
         plan: &Plan,

@@ -165,6 +165,7 @@ impl Pin {
             hashes,
             pure: false,
             direct: self.direct,
+            index: self.source.clone().filter(|_| !self.direct),
         };
         let unnamed = |file: &LockedFile| file.name.is_none();
         if !self.files.is_empty() && self.files.iter().all(unnamed) {

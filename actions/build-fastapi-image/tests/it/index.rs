@@ -51,6 +51,16 @@ impl Index {
         fs_err::remove_dir_all(&self.folder).expect("the folder");
     }
 
+    /// Takes the pages that list wheels away; the wheels stay where they are.
+    pub(crate) fn forget_pages(&self) {
+        for entry in fs_err::read_dir(&self.folder).expect("the folder") {
+            let file = entry.expect("an entry").path();
+            if file.extension().is_some_and(|end| end == "sha256") {
+                fs_err::remove_file(file).expect("a digest");
+            }
+        }
+    }
+
     /// Changes a wheel, behind the back of whoever knows its digest.
     pub(crate) fn tamper(&self, name: &str) {
         let file = self.folder.join(name);

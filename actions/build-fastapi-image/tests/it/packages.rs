@@ -68,3 +68,23 @@ fn a_wheel_that_writes_outside_its_tree_is_refused() {
     "
     );
 }
+
+#[test]
+fn wheels_come_from_where_the_lock_file_says() {
+    let project = Project::new("shop");
+    for (name, text) in [("left", "of left\n"), ("one", "of one\n")] {
+        project.wheel_of(name, "1.0", &[("both.txt", text)]);
+    }
+    project.depends(&["fastapi>=1", "uvicorn", "left", "one"]);
+    project.lock();
+    let through_index = project.step().run();
+    assert_eq!(through_index.code, 0, "{}", through_index.log);
+    fs_err::remove_dir_all(project.layout()).expect("the layout");
+    project.index.forget_pages();
+    let direct = project.step().env("UV_DEFAULT_INDEX", "").run();
+    assert_eq!(direct.code, 0, "{}", direct.log);
+    assert_eq!(direct.outputs["digest"], through_index.outputs["digest"]);
+    assert_eq!(file(&project, "site-packages/both.txt"), "of one\n");
+    let refused = project.step().run();
+    assert_ne!(refused.code, 0, "the index still has its pages");
+}

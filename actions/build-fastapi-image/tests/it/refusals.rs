@@ -72,6 +72,9 @@ fn a_package_that_is_another_one() {
     ::error::a package is not the one that `uv.lock` was made with: Failed to download `fastapi==1.2.0` cause: Hash mismatch for `fastapi==1.2.0` Expected: sha256:… Computed: sha256:…
     hint: find out why the package index gives another file before you lock again: the package may have been tampered with
     "#);
+    // The same without its index, from the address in the lock file.
+    let direct = refused(&project, project.step().env("UV_DEFAULT_INDEX", ""));
+    assert_eq!(direct, told);
 }
 
 #[test]
