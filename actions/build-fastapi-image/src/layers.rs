@@ -121,6 +121,12 @@ impl Group {
         Document::of(key).digest().clone()
     }
 
+    /// Gives how much there is to fetch, as far as the lock file tells.
+    pub(crate) fn size(&self) -> u64 {
+        let wheels = self.packages.iter().filter_map(|one| one.wheel.as_ref());
+        wheels.filter_map(|wheel| wheel.size).sum()
+    }
+
     /// Lists the packages as an image's annotation holds them, for the next build to compare.
     pub(crate) fn listed(&self) -> String {
         let packages = self.packages.iter();

@@ -1,17 +1,20 @@
 //! Makes the layers that no earlier image has. Each is made from its own packages alone, in a
 //! folder of its own, so that its bytes depend on nothing but its key.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use action_kit::Failed;
-use futures::future::try_join_all;
-use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use futures::TryStreamExt as _;
+use futures::stream::FuturesUnordered;
 use oci_image::{Digest, Entries, Layer, LayerError, Level, Platform};
 use oci_registry::{Layout, Registry, RegistryError, add_tree};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
-use crate::bytecode::{self, Compiled};
+use crate::bytecode;
 use crate::error::BuildError;
 use crate::inputs::{Bytecode, Request};
 use crate::interpreter::Interpreter;
@@ -90,19 +93,22 @@ impl Build<'_> {
             let python = base.or(own).or_else(|| uv::own_python(self.request));
             let python =
                 python.ok_or_else(|| BuildError::NoInterpreter(self.plan.python.to_string()))?;
-            let trees = self.trees(&Uv::new(self.request, python)).await?;
-            phases.end("packages", &mut since);
-            if self.plan.bytecode != Bytecode::None
-                && let Some(interpreter) = &interpreter
-            {
-                self.compile(interpreter, &trees).await?;
-                phases.end("bytecode", &mut since);
-            }
-            if interpreter.is_some() {
-                made.openapi = self.openapi(&trees).await?;
-                phases.end("openapi", &mut since);
-            }
-            made.layers = self.compressed(trees).await?;
+            let uv = Uv::new(self.request, python);
+            let mut writing = Writing::default();
+            let work = async {
+                let trees = self.trees(&uv, interpreter.as_ref(), &mut writing).await?;
+                phases.end("packages", &mut since);
+                if interpreter.is_some() {
+                    made.openapi = self.openapi(&trees).await?;
+                    phases.end("openapi", &mut since);
+                }
+                Ok::<_, BuildError>(())
+            };
+            let worked = work.await;
+            // Those that are under way read from a folder that goes with an error.
+            let layers = writing.finish().await;
+            worked?;
+            made.layers = layers?;
         }
         let application = missing
             .iter()
@@ -168,42 +174,53 @@ impl Build<'_> {
         self.scratch.join("root")
     }
 
-    /// Byte-compiles the packages in folders, two of them side by side.
-    async fn compile(&self, interpreter: &Interpreter, trees: &[Tree]) -> Result<(), BuildError> {
-        let site = venv::site_packages(self.plan);
-        let compiled = stream::iter(trees)
-            .map(async |tree| bytecode::compile(interpreter, &at(&tree.root, &site), &site).await)
-            .buffer_unordered(COMPILED_AT_ONCE);
-        let compiled: Vec<Compiled> = compiled.try_collect().await?;
-        let modules: usize = compiled.iter().map(|one| one.count).sum();
-        tracing::info!("{modules} modules of packages compiled");
-        for failed in compiled.iter().flat_map(|one| &one.failed) {
-            tracing::debug!("does not compile: {failed}");
-        }
-        Ok(())
-    }
-
-    /// Installs the packages of each missing layer.
-    async fn trees(&self, uv: &Uv) -> Result<Vec<Tree>, BuildError> {
+    /// Installs and compiles the packages of each missing layer; each is written as soon as it is
+    /// complete, while others are still fetched.
+    async fn trees(
+        &self,
+        uv: &Uv,
+        interpreter: Option<&Interpreter>,
+        writing: &mut Writing,
+    ) -> Result<Vec<Tree>, BuildError> {
         let missing = self.plan.missing();
-        let installs = missing
+        let mut wanted: Vec<(&Digest, &Platform, &Group)> = missing
             .into_iter()
             .filter_map(|(key, (image, layer))| match &layer.holds {
                 Holds::Packages(group) => Some((key, &image.platform, group)),
                 Holds::Application => None,
             })
+            .collect();
+        // What takes longest comes first, so that nobody waits for it alone at the end.
+        wanted.sort_by_key(|(_, _, group)| Reverse(group.size()));
+        let interpreter = interpreter.filter(|_| self.plan.bytecode != Bytecode::None);
+        let site = venv::site_packages(self.plan);
+        let (fetching, compiling) = (Semaphore::new(AT_ONCE), Semaphore::new(COMPILED_AT_ONCE));
+        let mut complete: FuturesUnordered<_> = wanted
+            .into_iter()
             .map(async |(key, platform, group)| {
                 let root = self.root().join("tmp/layers").join(key.short());
+                let turn = fetching.acquire().await;
                 self.install(uv, platform, group, &root).await?;
-                Ok(Tree {
-                    key: key.clone(),
-                    root,
-                })
-            });
-        stream::iter(installs)
-            .buffer_unordered(AT_ONCE)
-            .try_collect()
-            .await
+                drop(turn);
+                let mut count = 0;
+                if let Some(interpreter) = interpreter {
+                    let _turn = compiling.acquire().await;
+                    count = compile(interpreter, &root, &site).await?;
+                }
+                let key = key.clone();
+                Ok::<_, BuildError>((Tree { key, root }, count))
+            })
+            .collect();
+        let (mut trees, mut modules) = (Vec::new(), 0);
+        while let Some((tree, count)) = complete.try_next().await? {
+            writing.start(&self.layout, &tree);
+            trees.push(tree);
+            modules += count;
+        }
+        if interpreter.is_some() {
+            tracing::info!("{modules} modules of packages compiled");
+        }
+        Ok(trees)
     }
 
     /// Installs the packages of one layer below a folder that stands for `/`.
@@ -254,22 +271,6 @@ impl Build<'_> {
         lines.collect()
     }
 
-    /// Writes folders as layers, side by side.
-    async fn compressed(&self, trees: Vec<Tree>) -> Result<BTreeMap<Digest, Layer>, Failed> {
-        let writing = trees.into_iter().map(|tree| {
-            let layout = self.layout.clone();
-            let work = tokio::task::spawn_blocking(move || write(&layout, &tree.root));
-            async move {
-                let layer = work.await.map_err(|error| RegistryError::File {
-                    doing: "compress a layer".into(),
-                    source: error.into(),
-                })??;
-                Ok::<_, Failed>((tree.key, layer))
-            }
-        });
-        Ok(try_join_all(writing).await?.into_iter().collect())
-    }
-
     /// Makes the application's layer, with the frame of its environment.
     async fn application(&self, interpreter: Option<&Interpreter>) -> Result<Layer, Failed> {
         let unfit = |error| RegistryError::from(LayerError::from(error));
@@ -295,6 +296,48 @@ impl Build<'_> {
             .layout
             .write_layer(Level::Small, |layer| layer.append(entries).map(|_| ()));
         Ok(written?)
+    }
+}
+
+/// Byte-compiles the packages of a layer, and says how many modules there were.
+async fn compile(interpreter: &Interpreter, root: &Path, site: &str) -> Result<usize, BuildError> {
+    let compiled = bytecode::compile(interpreter, &at(root, site), site).await?;
+    for failed in &compiled.failed {
+        tracing::debug!("does not compile: {failed}");
+    }
+    Ok(compiled.count)
+}
+
+/// Folders that are being written as layers, side by side with everything else.
+#[derive(Default)]
+struct Writing(JoinSet<Result<(Digest, Layer), RegistryError>>);
+
+impl Writing {
+    fn start(&mut self, layout: &Layout, tree: &Tree) {
+        let (layout, key, root) = (layout.clone(), tree.key.clone(), tree.root.clone());
+        self.0
+            .spawn_blocking(move || write(&layout, &root).map(|layer| (key, layer)));
+    }
+
+    /// Waits for all of them, also when one fails.
+    async fn finish(mut self) -> Result<BTreeMap<Digest, Layer>, RegistryError> {
+        let mut layers = Ok(BTreeMap::new());
+        while let Some(ended) = self.0.join_next().await {
+            let written = ended.unwrap_or_else(|error| {
+                Err(RegistryError::File {
+                    doing: "compress a layer".into(),
+                    source: error.into(),
+                })
+            });
+            layers = match (layers, written) {
+                (Ok(mut layers), Ok((key, layer))) => {
+                    layers.insert(key, layer);
+                    Ok(layers)
+                }
+                (Err(error), _) | (_, Err(error)) => Err(error),
+            };
+        }
+        layers
     }
 }
 
