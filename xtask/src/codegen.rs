@@ -1,6 +1,7 @@
 //! `cargo xtask codegen`: files that are written from the actions' own descriptions.
 
 mod action_yml;
+mod diagram;
 mod readme;
 
 use std::collections::BTreeMap;
@@ -85,9 +86,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             arguments.check,
         )?;
         let page = place.join("README.md");
-        let tables = readme::with_tables(&fs_err::read_to_string(&page)?, &description)
+        let mut text = readme::with_tables(&fs_err::read_to_string(&page)?, &description)
             .with_context(|| format!("generate the tables of `{}`", page.display()))?;
-        ensure(&page, &tables, arguments.check)?;
+        let stacks = place.join("stacks");
+        if stacks.is_dir() {
+            text = readme::with_diagram(&text, &diagram::of_folder(&stacks)?)
+                .with_context(|| format!("generate the diagram of `{}`", page.display()))?;
+        }
+        ensure(&page, &text, arguments.check)?;
         descriptions.push(description);
     }
     let page = root.join("README.md");

@@ -46,7 +46,7 @@ enum Command {
     E2e(e2e::Arguments),
     /// Check everything: format, lints, boundaries, generated files, workflows, tests
     Test(test::Arguments),
-    /// Write `action.yml` and the tables of every README from the actions' own descriptions
+    /// Write `action.yml`, and the tables and diagrams of every README, from what they describe
     Codegen(codegen::Arguments),
     /// Prove the boundaries between crates and the shape of files
     Tidy,

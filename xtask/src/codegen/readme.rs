@@ -1,4 +1,4 @@
-//! The tables in the README files, between markers.
+//! The tables and diagrams in the README files, between markers.
 
 use std::fmt::Write;
 
@@ -29,6 +29,11 @@ pub(super) fn with_tables(readme: &str, action: &Description) -> Result<String> 
     }
     let readme = between(readme, "inputs", &inputs)?;
     between(&readme, "outputs", &outputs)
+}
+
+/// Replaces the diagram in an action's README.
+pub(super) fn with_diagram(readme: &str, diagram: &str) -> Result<String> {
+    between(readme, "diagram", diagram)
 }
 
 /// Replaces the table of actions in the workspace's README.
