@@ -103,6 +103,17 @@ def _attribute(fn: Any, self: Any, arguments: Any, select_before: bool) -> Any: 
     return fn(self, arguments, select_before)
 
 
+@patch(ChangeSetModelPreproc.visit_node_resources)
+def _resources(_fn: Any, self: Any, node_resources: Any) -> None:
+    """Look at each resource whose condition holds, or held: then it goes."""
+    for resource in node_resources.resources:
+        if not is_nothing(resource.condition_reference):
+            condition = self._resolve_resource_condition_reference(resource.condition_reference)
+            if not (condition.before is True or condition.after):
+                continue
+        self.visit(resource)
+
+
 @patch(PreprocResource.__init__)
 def _resource(fn: Any, self: Any, *args: Any, **kwargs: Any) -> None:
     """Keep what only the failure of its own creation removes; a rollback removes what it made."""

@@ -6,28 +6,33 @@ that runs elsewhere, if a kubeconfig names one (`api_server`).
 
 from localstack.services.plugins import Service, aws_provider
 
-from localstack_eks.eks import access, clusters, tagging
+from localstack_eks.eks import access, clusters, identities, tagging
 from localstack_eks.serve import Operation, serve
 
 OPERATIONS: dict[str, Operation] = {
     "AssociateAccessPolicy": access.associate_policy,
     "CreateAccessEntry": access.create,
     "CreateCluster": clusters.create,
+    "CreatePodIdentityAssociation": identities.create,
     "DeleteAccessEntry": access.delete,
     "DeleteCluster": clusters.delete,
+    "DeletePodIdentityAssociation": identities.delete,
     "DescribeAccessEntry": access.describe,
     "DescribeCluster": clusters.describe,
+    "DescribePodIdentityAssociation": identities.describe,
     "DescribeUpdate": clusters.describe_update,
     "DisassociateAccessPolicy": access.disassociate_policy,
     "ListAccessEntries": access.list_all,
     "ListAssociatedAccessPolicies": access.list_policies,
     "ListClusters": clusters.list_all,
+    "ListPodIdentityAssociations": identities.list_all,
     "ListTagsForResource": tagging.list_tags,
     "TagResource": tagging.tag,
     "UntagResource": tagging.untag,
     "UpdateAccessEntry": access.update,
     "UpdateClusterConfig": clusters.update_config,
     "UpdateClusterVersion": clusters.update_version,
+    "UpdatePodIdentityAssociation": identities.update,
 }
 """What is served; LocalStack answers that anything else is not implemented."""
 

@@ -26,6 +26,7 @@ class Record:
 
     cluster: Document
     entries: dict[str, Entry] = field(default_factory=dict)
+    identities: dict[str, Document] = field(default_factory=dict)
     updates: dict[str, Document] = field(default_factory=dict)
 
 

@@ -1,4 +1,4 @@
-"""Tags of clusters and access entries."""
+"""Tags of clusters, access entries and pod identities."""
 
 from localstack.aws.api import RequestContext
 
@@ -13,6 +13,9 @@ def _tags(context: RequestContext, arn: str) -> dict[str, str]:
         for entry in record.entries.values():
             if entry.document["accessEntryArn"] == arn:
                 return entry.document["tags"]
+        for association in record.identities.values():
+            if association["associationArn"] == arn:
+                return association["tags"]
     raise error("NotFoundException", f"The specified resource could not be found: {arn}", 404)
 
 

@@ -2,9 +2,12 @@
 
 from localstack_eks.resources import (
     addresses,
+    alarms,
+    alerts,
     backups,
     buckets,
     clusters,
+    events,
     identity,
     images,
     keys,
@@ -15,9 +18,12 @@ from localstack_eks.resources import (
 
 __all__ = [
     "addresses",
+    "alarms",
+    "alerts",
     "backups",
     "buckets",
     "clusters",
+    "events",
     "identity",
     "images",
     "keys",

@@ -111,3 +111,31 @@ class AccessEntry(StrictProvider):
                 aws.eks.disassociate_access_policy(**entry, policyArn=policy["PolicyArn"])
         for policy in model.get("AccessPolicies") or []:
             aws.eks.associate_access_policy(**entry, **camel(policy))
+
+
+class PodIdentity(StrictProvider):
+    """The role of a service account's pods."""
+
+    type_name = "AWS::EKS::PodIdentityAssociation"
+    identifier = "AssociationArn"
+    plain = ("ClusterName", "Namespace", "RoleArn", "ServiceAccount")
+    properties = frozenset({"Tags", *plain})
+
+    def add(self, aws: Any, model: Model, request: ResourceRequest) -> None:
+        arguments = camel(pick(model, *self.plain))
+        made = aws.eks.create_pod_identity_association(**arguments, tags=tags(model, request))
+        association = made["association"]
+        model["AssociationArn"] = association["associationArn"]
+        model["AssociationId"] = association["associationId"]
+
+    def change(self, aws: Any, model: Model, before: Model, request: ResourceRequest) -> None:
+        arguments = camel(pick(model, "AssociationId", "ClusterName", "RoleArn"))
+        aws.eks.update_pod_identity_association(**arguments)
+        arn = {"resourceArn": model["AssociationArn"]}
+        if removed := gone(before, model):
+            aws.eks.untag_resource(**arn, tagKeys=removed)
+        aws.eks.tag_resource(**arn, tags=tags(model, request))
+
+    def remove(self, aws: Any, model: Model) -> None:
+        arguments = camel(pick(model, "AssociationId", "ClusterName"))
+        aws.eks.delete_pod_identity_association(**arguments)

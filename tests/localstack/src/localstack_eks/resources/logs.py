@@ -4,7 +4,15 @@ from typing import Any
 
 from localstack.services.cloudformation.resource_provider import ResourceRequest
 
-from localstack_eks.provider import Model, StrictProvider, default_name, gone, pick, tags
+from localstack_eks.provider import (
+    Model,
+    StrictProvider,
+    default_name,
+    document,
+    gone,
+    pick,
+    tags,
+)
 from localstack_eks.resources.ec2 import retag, tagged
 
 
@@ -38,6 +46,24 @@ class LogGroup(StrictProvider):
             aws.logs.put_retention_policy(logGroupName=name, retentionInDays=int(days))
         else:
             aws.logs.delete_retention_policy(logGroupName=name)
+
+
+class ResourcePolicy(StrictProvider):
+    """Who else may write to log groups."""
+
+    type_name = "AWS::Logs::ResourcePolicy"
+    identifier = "PolicyName"
+    properties = frozenset({"PolicyDocument", "PolicyName"})
+
+    def add(self, aws: Any, model: Model, request: ResourceRequest) -> None:  # noqa: ARG002
+        text = document(model["PolicyDocument"])
+        aws.logs.put_resource_policy(policyName=model["PolicyName"], policyDocument=text)
+
+    def change(self, aws: Any, model: Model, before: Model, request: ResourceRequest) -> None:  # noqa: ARG002
+        self.add(aws, model, request)
+
+    def remove(self, aws: Any, model: Model) -> None:
+        aws.logs.delete_resource_policy(policyName=model["PolicyName"])
 
 
 class FlowLog(StrictProvider):
