@@ -120,6 +120,35 @@ def data(outputs: dict[str, str]) -> dict[str, Any]:
     }
 
 
+def watching(name: str, outputs: dict[str, str]) -> dict[str, Any]:
+    """Read what watches an environment from CloudWatch, SNS, EventBridge and EKS."""
+    cloudwatch, sns = boto3.client("cloudwatch"), boto3.client("sns")
+    kinds = ("Critical", "Warning")
+    topics = {outputs[f"{kind}TopicArn"]: kind.lower() for kind in kinds}
+    prefix = f"{name}-observability-"
+    alarms = cloudwatch.describe_alarms(AlarmNamePrefix=prefix)["MetricAlarms"]
+    rules = boto3.client("events").list_rules(NamePrefix=prefix)["Rules"]
+    identities = boto3.client("eks").list_pod_identity_associations(clusterName=name)
+    return {
+        "alarms": {
+            alarm["AlarmName"].removeprefix(prefix).split("-")[0]: [
+                topics.get(action, action) for action in alarm["AlarmActions"]
+            ]
+            for alarm in alarms
+        },
+        "told": {
+            kind: sorted(
+                one["Endpoint"]
+                for one in sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+            )
+            for topic, kind in topics.items()
+        },
+        "dashboard": len(cloudwatch.get_dashboard(DashboardName=name)["DashboardBody"]),
+        "rules": len(rules),
+        "identities": len(identities["associations"]),
+    }
+
+
 def main() -> None:
     """Print it."""
     name = sys.argv[1]
@@ -131,6 +160,8 @@ def main() -> None:
     }
     if kept := found["stacks"].get(f"{name}-data"):
         found["data"] = data(kept["outputs"])
+    if watched := found["stacks"].get(f"{name}-observability"):
+        found["watching"] = watching(name, watched["outputs"])
     json.dump(found, sys.stdout, indent=2)
 
 

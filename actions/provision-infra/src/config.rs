@@ -1,5 +1,6 @@
 //! `infrastructure.yaml`: what people write about their environments, checked where it is read.
 
+mod alerts;
 mod backup;
 mod github;
 mod names;
@@ -12,11 +13,12 @@ use aws_account::Account;
 use serde::Deserialize;
 use thiserror::Error;
 
+pub use alerts::{Alerts, Recipients};
 pub use backup::{Backup, Replica};
 pub use github::{Github, Ids};
 pub use names::{
     Arn, Branch, Cidr, Days, EnvironmentName, GithubEnvironment, KubernetesVersion, ProjectName,
-    RegionName, Repository, VpcCidr, Zones,
+    Recipient, RegionName, Repository, VpcCidr, Zones,
 };
 
 /// The file.
@@ -62,6 +64,9 @@ pub struct Settings {
     pub deletion_protection: bool,
     /// How long flow logs and the control plane's logs are kept.
     pub log_retention_days: Option<u16>,
+    /// Who is told of alerts.
+    #[serde(default)]
+    pub alerts: Alerts,
     /// How backups are kept.
     #[serde(default)]
     pub backup: Backup,

@@ -21,10 +21,14 @@ use crate::stack::Values;
 use crate::template::Template;
 
 /// The layers, each with its built-in template.
-const LAYERS: [(&str, &str); 3] = [
+const LAYERS: [(&str, &str); 4] = [
     ("network", include_str!("../stacks/network.yaml")),
     ("data", include_str!("../stacks/data.yaml")),
     ("cluster", include_str!("../stacks/cluster.yaml")),
+    (
+        "observability",
+        include_str!("../stacks/observability.yaml"),
+    ),
 ];
 /// The layer that an administrator applies.
 const BOOTSTRAP: [(&str, &str); 1] = [("bootstrap", include_str!("../stacks/bootstrap.yaml"))];

@@ -24,6 +24,7 @@ pub fn settings(target: &Target) -> Values {
         .map(|(name, value)| (name.to_owned(), value))
         .collect();
     values.extend(network(settings));
+    values.extend(settings.alerts.parameters());
     values
 }
 

@@ -145,6 +145,18 @@ text!(
     |text| is_plain(text, "-._/")
 );
 text!(
+    /// Who is told of alerts.
+    Recipient,
+    "recipient of alerts: an e-mail address or an https URL",
+    |text| !text.chars().any(char::is_whitespace)
+        && match text.strip_prefix("https://") {
+            Some(rest) => !rest.is_empty(),
+            None => text
+                .split_once('@')
+                .is_some_and(|(name, host)| !name.is_empty() && host.contains('.')),
+        }
+);
+text!(
     /// Something in AWS, by its full name.
     Arn,
     "ARN, such as `arn:aws:s3:::shop-replica`",

@@ -25,6 +25,9 @@ environments:
     endpoint-access:
       public: [203.0.113.0/24]
     deletion-protection: true
+    alerts:
+      critical: [oncall@example.com, 'https://hooks.example.com/1']
+      warning: [team@example.com]
     backup:
       retention-days: 90
       lock-days: 30
@@ -74,6 +77,8 @@ fn what_is_wrong_is_said_with_its_line() {
         "region: mars",
         "cidr: [",
         "github-environment: 'a b'",
+        "alerts: {critical: [nobody]}",
+        "alerts: {warning: [a@b.c, d@e.f, g@h.i, j@k.l]}",
         "backup: {lock-days: 0}",
         "backup: {copy-vault-arn: copies}",
     ]
@@ -85,7 +90,7 @@ fn what_is_wrong_is_said_with_its_line() {
         "project: shop\ngithub: {repository: acme}\nenvironments: {prod: {}}\n",
     ));
     assert_snapshot!(refusals.join("\n"), @r#"
-    Some(4) infra.yaml: unknown field `colour`, expected one of region, account, cidr, zones, nat, kubernetes-version, endpoint-access, deletion-protection, log-retention-days, backup, image-count, github-environment, github-provider-arn, administrator-principal-arn, deploy-principal-arn at line 4, column 5
+    Some(4) infra.yaml: unknown field `colour`, expected one of region, account, cidr, zones, nat, kubernetes-version, endpoint-access, deletion-protection, log-retention-days, alerts, backup, image-count, github-environment, github-provider-arn, administrator-principal-arn, deploy-principal-arn at line 4, column 5
     Some(4) infra.yaml: `10.40.0.1/16` is no network for a VPC, such as `10.40.0.0/16`: between /16 and /20, no bits set after the prefix at line 4, column 11
     Some(4) infra.yaml: unknown variant `none`, expected one of per-zone, single at line 4, column 10
     Some(4) infra.yaml: `latest` is no Kubernetes minor, such as "1.35" (in quotes) at line 4, column 25
@@ -95,6 +100,8 @@ fn what_is_wrong_is_said_with_its_line() {
     Some(4) infra.yaml: `mars` is no AWS region, such as `eu-west-1` at line 4, column 13
     Some(4) infra.yaml: expected string scalar at line 4, column 11
     Some(4) infra.yaml: `a b` is no GitHub environment that AWS can tell: letters, digits, `.`, `_` and `-` at line 4, column 25
+    Some(4) infra.yaml: `nobody` is no recipient of alerts: an e-mail address or an https URL at line 4, column 25
+    Some(4) infra.yaml: 4 recipients are named: there is a place for 3; a mailing list is one at line 4, column 23
     Some(4) infra.yaml: `0` is no number of days between 1 and 3650 at line 4, column 25
     Some(4) infra.yaml: `copies` is no ARN, such as `arn:aws:s3:::shop-replica` at line 4, column 30
     Some(1) infra.yaml: `Shop_1` is no project name: lower-case letters, digits and single hyphens, at most 20, a letter first at line 1, column 10
@@ -130,30 +137,42 @@ fn a_replica_needs_a_key() {
     assert!(refusal(text).contains("key-arn"), "{}", refusal(text));
 }
 
+/// Gives the parameters that an environment sets, of those whose names begin with something.
+fn given(environment: &str, starts: &[&str]) -> String {
+    let values = settings(&parse(WHOLE, environment).unwrap());
+    let lines: Vec<String> = values
+        .iter()
+        .filter(|(name, _)| starts.iter().any(|start| name.starts_with(start)))
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    lines.join("\n")
+}
+
 #[test]
 fn what_is_said_of_backups_reaches_the_templates() {
-    let given = |environment| {
-        let values = settings(&parse(WHOLE, environment).unwrap());
-        let of_data = |name: &String| {
-            ["Backup", "Replica", "Image"]
-                .iter()
-                .any(|kind| name.starts_with(kind))
-        };
-        let lines: Vec<String> = values
-            .iter()
-            .filter(|(name, _)| of_data(name))
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect();
-        lines.join("\n")
-    };
-    assert_eq!(given("staging"), "", "the templates' defaults hold");
-    assert_snapshot!(given("prod"), @r#"
+    let starts = ["Backup", "Replica", "Image"];
+    assert_eq!(given("staging", &starts), "", "the defaults hold");
+    assert_snapshot!(given("prod", &starts), @r#"
     BackupCopyVaultArn=arn:aws:backup:eu-west-3:222222222222:backup-vault:copies
     BackupLockDays=30
     BackupRetentionDays=90
     ImageCount=1000
     ReplicaBucketArn=arn:aws:s3:::shop-replica
     ReplicaKeyArn=arn:aws:kms:eu-west-3:222222222222:key/1
+    "#);
+}
+
+#[test]
+fn who_is_told_of_alerts_reaches_the_templates() {
+    let starts = ["Critical", "Warning"];
+    assert_eq!(given("staging", &starts), "", "nobody");
+    assert_snapshot!(given("prod", &starts), @r#"
+    CriticalProtocol1=email
+    CriticalProtocol2=https
+    CriticalTarget1=oncall@example.com
+    CriticalTarget2=https://hooks.example.com/1
+    WarningProtocol1=email
+    WarningTarget1=team@example.com
     "#);
 }
 

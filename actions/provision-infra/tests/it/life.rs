@@ -11,8 +11,9 @@ fn an_environment_lives_from_plan_to_destroy() {
     let folder = TempDir::new().unwrap();
     let folder = folder.path();
     let project = project("life");
-    let stacks = ["network", "data", "cluster"].map(|layer| format!("{project}-test-{layer}"));
-    let [network, .., cluster] = &stacks;
+    let stacks = ["network", "data", "cluster", "observability"]
+        .map(|layer| format!("{project}-test-{layer}"));
+    let [network, _, cluster, ..] = &stacks;
     prepare(folder, &configuration(&project, ""), None);
 
     let planned = step(folder, "plan").input("plan-file", "plan.json").run();

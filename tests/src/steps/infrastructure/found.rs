@@ -9,7 +9,7 @@ use super::NAME;
 use crate::steps::localstack;
 
 /// The layers, by name.
-pub(super) const LAYERS: [&str; 4] = ["bootstrap", "cluster", "data", "network"];
+pub(super) const LAYERS: [&str; 5] = ["bootstrap", "cluster", "data", "network", "observability"];
 /// What each zone has a subnet of.
 pub(super) const TIERS: [&str; 4] = ["admin", "application", "database", "public"];
 /// How many zones there are, and NAT gateways in them.
@@ -23,6 +23,20 @@ pub(super) struct Found {
     pub(super) cluster: Option<Cluster>,
     unbounded_roles: Vec<String>,
     data: Option<Data>,
+    watching: Option<Watching>,
+}
+
+/// What watches.
+#[derive(Debug, Deserialize)]
+struct Watching {
+    /// Whom each alarm tells: the topics by their kind.
+    alarms: BTreeMap<String, Vec<String>>,
+    /// Who is told, by the kind of the topic.
+    told: BTreeMap<String, Vec<String>>,
+    /// How many characters the dashboard has.
+    dashboard: usize,
+    rules: usize,
+    identities: usize,
 }
 
 /// What holds data.
@@ -107,7 +121,9 @@ impl Found {
                 && cluster.access_entries == 2,
             "the cluster is not what the template says: {cluster:?}"
         );
-        self.data.as_ref().context("there is no data")?.check()
+        self.data.as_ref().context("there is no data")?.check()?;
+        let watching = self.watching.as_ref();
+        watching.context("nothing watches")?.check()
     }
 
     /// Makes sure that all but the first stack are made as its role, with roles in its boundary.
@@ -124,6 +140,28 @@ impl Found {
             self.unbounded_roles.is_empty(),
             "these roles have no boundary: {:?}",
             self.unbounded_roles
+        );
+        Ok(())
+    }
+}
+
+impl Watching {
+    fn check(&self) -> Result<()> {
+        let heard = |topics: &Vec<String>| {
+            let known = |topic: &String| self.told.get(topic).is_some_and(|told| !told.is_empty());
+            !topics.is_empty() && topics.iter().all(known)
+        };
+        let unheard = self.alarms.iter().filter(|(_, topics)| !heard(topics));
+        let unheard: Vec<&String> = unheard.map(|(name, _)| name).collect();
+        let gateways = self.alarms.keys().filter(|name| name.starts_with("Nat"));
+        ensure!(
+            gateways.count() == ZONES && self.alarms.contains_key("WalMissing"),
+            "there is no alarm for each of what must be watched: {self:?}"
+        );
+        ensure!(unheard.is_empty(), "nobody hears of {unheard:?}: {self:?}");
+        ensure!(
+            self.dashboard > 0 && self.rules == 2 && self.identities == 1,
+            "what watches is not what the template says: {self:?}"
         );
         Ok(())
     }
@@ -252,6 +290,33 @@ mod tests {
     }
 
     #[test]
+    fn alarms_are_for_every_gateway_and_somebody_hears_them() {
+        let watching = |told: &[&str]| Watching {
+            alarms: ["NatA", "NatB", "NatC", "WalMissing"]
+                .map(|name| (name.into(), vec!["critical".into()]))
+                .into(),
+            told: BTreeMap::from([(
+                "critical".into(),
+                told.iter().map(ToString::to_string).collect(),
+            )]),
+            dashboard: 100,
+            rules: 2,
+            identities: 1,
+        };
+        watching(&["oncall@example.com"]).check().unwrap();
+        let complaint = |watching: Watching| watching.check().unwrap_err().to_string();
+        assert!(complaint(watching(&[])).contains("nobody hears"));
+        let mut fewer = watching(&["oncall@example.com"]);
+        fewer.alarms.remove("NatB");
+        assert!(complaint(fewer).contains("no alarm"));
+        let dark = Watching {
+            dashboard: 0,
+            ..watching(&["oncall@example.com"])
+        };
+        assert!(complaint(dark).contains("not what the template says"));
+    }
+
+    #[test]
     fn a_resource_that_is_not_complete_is_told() {
         let stack = |incomplete: &[&str]| Stack {
             status: "CREATE_COMPLETE".into(),
@@ -269,6 +334,7 @@ mod tests {
             cluster: None,
             unbounded_roles: Vec::new(),
             data: None,
+            watching: None,
         };
         assert_eq!(
             found.types(),
