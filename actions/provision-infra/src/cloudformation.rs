@@ -1,5 +1,7 @@
 //! CloudFormation: the SDK's calls, in and out of this action's [values](crate::stack).
 
+mod drift;
+
 use aws_account::{SdkConfig, ServiceError};
 use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::error::{ProvideErrorMetadata, SdkError};

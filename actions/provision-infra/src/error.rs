@@ -122,6 +122,14 @@ pub enum InfraError {
         /// What would be lost.
         targets: Vec<String>,
     },
+    /// Something was changed beside CloudFormation.
+    #[error("{count} resources of `{name}` are not what their templates say")]
+    Drifted {
+        /// The environment.
+        name: String,
+        /// How many.
+        count: usize,
+    },
     /// The destruction is confirmed for something else.
     #[error("`confirm-destroy` is `{given}`, this is `{expected}`")]
     NotConfirmed {
@@ -168,6 +176,7 @@ impl Failure for InfraError {
             | Self::Resource { .. }
             | Self::Stack { .. }
             | Self::NoCluster { .. } => Reason::RemoteFailed,
+            Self::Drifted { .. } => Reason::ChecksFailed,
             Self::TimedOut { .. } => Reason::TimedOut,
             Self::Busy { .. } => Reason::Locked,
             Self::PlanChanged { .. } | Self::MoreThanReviewed { .. } => Reason::PlanChanged,
@@ -214,6 +223,11 @@ impl Failure for InfraError {
                 "when it is meant, list them in `allow-replace`: {}",
                 targets.join(" ")
             ),
+            Self::Drifted { .. } => {
+                "the summary names them; undo by hand what was done by hand, or \
+                                     write it into the template and apply that"
+                    .into()
+            }
             Self::NotConfirmed { expected, .. } => {
                 format!("set `confirm-destroy: {expected}` when it is meant")
             }

@@ -16,6 +16,8 @@ pub enum Mode {
     Plan,
     /// Make the change
     Apply,
+    /// Find what was changed or deleted beside CloudFormation, and change nothing
+    Drift,
     /// Delete everything; without `confirm-destroy` only show what that is
     Destroy,
     /// Print what the stacks give: names and identifiers
@@ -93,6 +95,10 @@ pub struct Inputs {
     /// `apply`
     #[arg(long, value_name = "LOGICAL-ID", action = clap::ArgAction::Append)]
     pub allow_replace: Vec<String>,
+
+    /// Whether `drift` fails (`checks-failed`) when it finds some
+    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
+    pub fail_on_drift: bool,
 
     /// `<project>-<environment>`: says that `destroy` means it
     #[arg(long, value_name = "NAME")]

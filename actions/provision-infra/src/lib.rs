@@ -10,6 +10,7 @@ pub mod apply;
 pub mod cloudformation;
 pub mod config;
 pub mod destroy;
+pub mod drift;
 pub mod error;
 pub mod inputs;
 pub mod layers;
@@ -45,6 +46,10 @@ pub const METADATA: Metadata = Metadata {
         ("changes", "How many changes the plan has"),
         ("cluster", "Name of the EKS cluster, when there is one"),
         (
+            "drifted",
+            "How many resources are not what their templates say, found by `drift`",
+        ),
+        (
             "kubeconfig",
             "Path of the kubeconfig that was written, relative to the workspace",
         ),
@@ -70,6 +75,7 @@ pub async fn run(inputs: Inputs, context: Context) -> Result<Report, Failed> {
         Mode::Plan => run.plan().await,
         Mode::Apply => run.apply().await,
         Mode::Destroy => run.destroy().await,
+        Mode::Drift => run.drift().await,
         Mode::Outputs => run.outputs().await,
         Mode::Kubeconfig | Mode::Token => {
             let cluster = run.cluster(&run.stacks().await?)?;
@@ -360,6 +366,29 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         Err(InfraError::StillNeeded { stacks })
+    }
+
+    async fn drift(&self) -> Result<Report, Failed> {
+        let name = self.target.name();
+        let stacks = self.stacks().await?;
+        let deadline = Deadline::after(self.inputs.timeout_seconds);
+        let drifts = drift::detect(&self.cloudformation, &deadline, &stacks).await?;
+        let count = drift::count(&drifts);
+        let outcome = if count == 0 {
+            Outcome::Unchanged
+        } else {
+            Outcome::Done
+        };
+        let report = Report::new(outcome)
+            .output("drifted", count.to_string())
+            .field("drift", &drifts)
+            .markdown(drift::to_markdown(&name, &drifts));
+        let text = drift::to_text(&name, &drifts);
+        if count > 0 && self.inputs.fail_on_drift {
+            self.context.console.line(text);
+            return Err(Failed::from(InfraError::Drifted { name, count }).with(report));
+        }
+        Ok(report.line(text))
     }
 
     async fn outputs(&self) -> Result<Report, Failed> {

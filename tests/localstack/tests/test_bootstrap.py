@@ -106,7 +106,7 @@ def test_who_plans_makes_change_sets_and_carries_none_out(aws: Clients, bootstra
     ):
         assert not allows(may, action), action
     verbs = {action.split(":")[1] for action in actions(may)}
-    reads = re.compile(r"(Describe|Get|List|CreateChangeSet$|DeleteChangeSet$)")
+    reads = re.compile(r"(Describe|Get|List|(CreateChangeSet|DeleteChangeSet|DetectStackDrift)$)")
     assert [verb for verb in verbs if not reads.match(verb)] == []
 
 

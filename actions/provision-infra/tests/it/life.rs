@@ -85,6 +85,14 @@ fn an_environment_lives_from_plan_to_destroy() {
         .run();
     assert_eq!(reviewed.code, 0, "{}", reviewed.log);
 
+    let drift = step(folder, "drift").input("fail-on-drift", "true").run();
+    assert_eq!(
+        (drift.code, drift.outputs["outcome"].as_str()),
+        (0, "unchanged"),
+        "{}",
+        drift.log
+    );
+
     assert_eq!(status(network).as_deref(), Some("UPDATE_COMPLETE"));
 
     ends(folder, &project, &stacks);

@@ -9,6 +9,7 @@
 
 mod bootstrap;
 mod config;
+mod drift;
 mod inputs;
 mod killed;
 mod life;

@@ -143,11 +143,16 @@ fn between(text: &str, start: &str) -> Option<String> {
 }
 
 fn describe(stack: &str) -> String {
-    let body = format!("Action=DescribeStacks&Version=2010-05-15&StackName={stack}");
+    let query = format!("Action=DescribeStacks&Version=2010-05-15&StackName={stack}");
+    call("cloudformation", &query)
+}
+
+/// Calls a service beside the action, as somebody would by hand; gives the whole answer.
+pub(crate) fn call(service: &str, body: &str) -> String {
     let endpoint = endpoint();
     let request = format!(
         "POST / HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\
-         Authorization: AWS4-HMAC-SHA256 Credential=test/20260101/eu-west-1/cloudformation/\
+         Authorization: AWS4-HMAC-SHA256 Credential=test/20260101/eu-west-1/{service}/\
          aws4_request, SignedHeaders=host, Signature=0\r\n\
          Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
         address(&endpoint),

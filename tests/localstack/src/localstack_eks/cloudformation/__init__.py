@@ -16,8 +16,11 @@ from localstack.services.cloudformation.v2 import provider as stock
 from localstack.services.plugins import Service, aws_provider
 
 from localstack_eks.cloudformation import roles
+from localstack_eks.cloudformation.drift import Drift
 from localstack_eks.cloudformation.engine import load_provider
 from localstack_eks.cloudformation.rollback import RollingBackExecutor
+
+NOTHING_IN_IT = (StackStatus.DELETE_COMPLETE, StackStatus.ROLLBACK_COMPLETE)
 
 
 def invalid(message: str) -> CommonServiceException:
@@ -27,6 +30,12 @@ def invalid(message: str) -> CommonServiceException:
 
 class StrictCloudFormation(stock.CloudformationProviderV2):
     """LocalStack's CloudFormation, held to what it promises."""
+
+    def __init__(self) -> None:
+        """Start with no drift detected."""
+        super().__init__()
+        self.drifts: dict[str, Drift] = {}
+        """By the id of the detection, and the last one by the id of its stack."""
 
     @handler("CreateChangeSet", expand=False)
     def create_change_set(self, context: RequestContext, request: Any) -> Any:
@@ -68,6 +77,40 @@ class StrictCloudFormation(stock.CloudformationProviderV2):
             stack.deletion_time = datetime.now(UTC)
             return
         super().delete_stack(context, stack_name, *args, **kwargs)
+
+    @handler("DetectStackDrift", expand=False)
+    def detect_stack_drift(self, context: RequestContext, request: Any) -> Any:
+        """Look for drift; it is found before the answer."""
+        name = request["StackName"]
+        stack = self._find(context, name)
+        if stack is None:
+            raise invalid(f"Stack [{name}] does not exist")
+        if not stack.status.endswith("_COMPLETE") or stack.status in NOTHING_IN_IT:
+            raise invalid(f"Drift detection is not allowed on a stack that is {stack.status}")
+        drift = Drift(context, stack)
+        self.drifts[drift.id] = self.drifts[stack.stack_id] = drift
+        return {"StackDriftDetectionId": drift.id}
+
+    @handler("DescribeStackDriftDetectionStatus", expand=False)
+    def describe_stack_drift_detection_status(self, context: RequestContext, request: Any) -> Any:  # noqa: ARG002
+        """Say how a detection ended."""
+        return self._drift(request["StackDriftDetectionId"]).status()
+
+    @handler("DescribeStackResourceDrifts", expand=False)
+    def describe_stack_resource_drifts(self, context: RequestContext, request: Any) -> Any:
+        """List what the last detection found in a stack."""
+        stack = self._find(context, request["StackName"])
+        if stack is None:
+            raise invalid(f"Stack [{request['StackName']}] does not exist")
+        wanted = request.get("StackResourceDriftStatusFilters")
+        found = self._drift(stack.stack_id).resources
+        listed = [one for one in found if not wanted or one["StackResourceDriftStatus"] in wanted]
+        return {"StackResourceDrifts": listed}
+
+    def _drift(self, detection: str) -> Drift:
+        if detection not in self.drifts:
+            raise invalid(f"There is no drift detection of {detection}")
+        return self.drifts[detection]
 
     def _describe_stack(self, stack: Any) -> Any:
         """Say which role a stack is changed as."""

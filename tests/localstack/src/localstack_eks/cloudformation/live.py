@@ -1,0 +1,225 @@
+"""What a resource is now, read from its service: the properties that drift is looked for in.
+
+A type that has no reader here is one whose drift CloudFormation does not look for.
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from localstack_eks.provider import Model
+
+Reader = Callable[[Any, Model], Model]
+
+READERS: dict[str, Reader] = {}
+
+
+class GoneError(LookupError):
+    """The resource is not there any more."""
+
+
+def reads(type_name: str) -> Callable[[Reader], Reader]:
+    """Register what reads the resources of a type."""
+
+    def register(reader: Reader) -> Reader:
+        READERS[type_name] = reader
+        return reader
+
+    return register
+
+
+def read(aws: Any, type_name: str, model: Model) -> Model:
+    """Read a resource."""
+    try:
+        return READERS[type_name](aws, model)
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        if "NotFound" in code or "NoSuch" in code:
+            raise GoneError(model) from error
+        raise
+
+
+def only(found: list[Model]) -> Model:
+    """Give the one that is there."""
+    if not found:
+        raise GoneError
+    return found[0]
+
+
+@reads("AWS::EC2::VPC")
+def vpc(aws: Any, model: Model) -> Model:
+    """Read a VPC."""
+    found = only(aws.ec2.describe_vpcs(VpcIds=[model["VpcId"]])["Vpcs"])
+    live = {"CidrBlock": found["CidrBlock"], "Tags": found.get("Tags", [])}
+    for name in ("EnableDnsHostnames", "EnableDnsSupport"):
+        attribute = name[0].lower() + name[1:]
+        told = aws.ec2.describe_vpc_attribute(VpcId=model["VpcId"], Attribute=attribute)
+        live[name] = told[name]["Value"]
+    return live
+
+
+@reads("AWS::EC2::Subnet")
+def subnet(aws: Any, model: Model) -> Model:
+    """Read a subnet."""
+    found = only(aws.ec2.describe_subnets(SubnetIds=[model["SubnetId"]])["Subnets"])
+    names = ("AvailabilityZone", "CidrBlock", "MapPublicIpOnLaunch", "VpcId")
+    return {name: found[name] for name in names} | {"Tags": found.get("Tags", [])}
+
+
+@reads("AWS::EC2::InternetGateway")
+def internet_gateway(aws: Any, model: Model) -> Model:
+    """Read an internet gateway."""
+    ids = [model["InternetGatewayId"]]
+    found = aws.ec2.describe_internet_gateways(InternetGatewayIds=ids)["InternetGateways"]
+    return {"Tags": only(found).get("Tags", [])}
+
+
+@reads("AWS::EC2::RouteTable")
+def route_table(aws: Any, model: Model) -> Model:
+    """Read a route table."""
+    ids = [model["RouteTableId"]]
+    found = only(aws.ec2.describe_route_tables(RouteTableIds=ids)["RouteTables"])
+    return {"VpcId": found["VpcId"], "Tags": found.get("Tags", [])}
+
+
+@reads("AWS::EC2::Route")
+def route(aws: Any, model: Model) -> Model:
+    """Read a route."""
+    ids = [model["RouteTableId"]]
+    routes = only(aws.ec2.describe_route_tables(RouteTableIds=ids)["RouteTables"])["Routes"]
+    to = model["DestinationCidrBlock"]
+    found = only([one for one in routes if one.get("DestinationCidrBlock") == to])
+    return {name: found.get(name) for name in ("GatewayId", "NatGatewayId")}
+
+
+@reads("AWS::EC2::SubnetRouteTableAssociation")
+def route_table_association(aws: Any, model: Model) -> Model:
+    """Read which table a subnet has."""
+    here = [{"Name": "association.route-table-association-id", "Values": [model["Id"]]}]
+    table = only(aws.ec2.describe_route_tables(Filters=here)["RouteTables"])
+    mine = [one for one in table["Associations"] if one["RouteTableAssociationId"] == model["Id"]]
+    return {"RouteTableId": table["RouteTableId"], "SubnetId": only(mine)["SubnetId"]}
+
+
+@reads("AWS::EC2::EIP")
+def address(aws: Any, model: Model) -> Model:
+    """Read a public address."""
+    ids = [model["AllocationId"]]
+    found = only(aws.ec2.describe_addresses(AllocationIds=ids)["Addresses"])
+    return {"Domain": found["Domain"], "Tags": found.get("Tags", [])}
+
+
+@reads("AWS::EC2::NatGateway")
+def nat_gateway(aws: Any, model: Model) -> Model:
+    """Read a NAT gateway."""
+    ids = [model["NatGatewayId"]]
+    found = only(aws.ec2.describe_nat_gateways(NatGatewayIds=ids)["NatGateways"])
+    if found["State"] in ("deleted", "deleting"):
+        raise GoneError(model)
+    return {"SubnetId": found["SubnetId"], "Tags": found.get("Tags", [])}
+
+
+@reads("AWS::EC2::VPCEndpoint")
+def vpc_endpoint(aws: Any, model: Model) -> Model:
+    """Read an endpoint."""
+    found = only(aws.ec2.describe_vpc_endpoints(VpcEndpointIds=[model["Id"]])["VpcEndpoints"])
+    if found["State"] == "deleted":
+        raise GoneError(model)
+    names = ("RouteTableIds", "ServiceName", "VpcEndpointType", "VpcId")
+    return {name: found.get(name) for name in names}
+
+
+@reads("AWS::EC2::FlowLog")
+def flow_log(aws: Any, model: Model) -> Model:
+    """Read a flow log."""
+    found = only(aws.ec2.describe_flow_logs(FlowLogIds=[model["Id"]])["FlowLogs"])
+    names = ("DeliverLogsPermissionArn", "LogGroupName", "ResourceId", "TrafficType")
+    return {name: found.get(name) for name in names}
+
+
+@reads("AWS::Logs::LogGroup")
+def log_group(aws: Any, model: Model) -> Model:
+    """Read a log group."""
+    name = model["LogGroupName"]
+    listed = aws.logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"]
+    found = only([group for group in listed if group["logGroupName"] == name])
+    return {"RetentionInDays": found.get("retentionInDays")}
+
+
+@reads("AWS::IAM::Role")
+def role(aws: Any, model: Model) -> Model:
+    """Read a role."""
+    mine = {"RoleName": model["RoleName"]}
+    found = aws.iam.get_role(**mine)["Role"]
+    attached = aws.iam.list_attached_role_policies(**mine)["AttachedPolicies"]
+    names = aws.iam.list_role_policies(**mine)["PolicyNames"]
+    written = [aws.iam.get_role_policy(**mine, PolicyName=name) for name in names]
+    return {
+        "AssumeRolePolicyDocument": found["AssumeRolePolicyDocument"],
+        "Description": found.get("Description"),
+        "ManagedPolicyArns": [policy["PolicyArn"] for policy in attached],
+        "MaxSessionDuration": found.get("MaxSessionDuration"),
+        "PermissionsBoundary": found.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn"),
+        "Policies": [
+            {name: policy[name] for name in ("PolicyDocument", "PolicyName")} for policy in written
+        ],
+        "Tags": found.get("Tags", []),
+    }
+
+
+@reads("AWS::KMS::Key")
+def key(aws: Any, model: Model) -> Model:
+    """Read a key."""
+    mine = {"KeyId": model["KeyId"]}
+    found = aws.kms.describe_key(**mine)["KeyMetadata"]
+    if found["KeyState"] == "PendingDeletion":
+        raise GoneError(model)
+    return {
+        "Description": found.get("Description"),
+        "EnableKeyRotation": aws.kms.get_key_rotation_status(**mine)["KeyRotationEnabled"],
+        "KeyPolicy": json.loads(aws.kms.get_key_policy(**mine, PolicyName="default")["Policy"]),
+    }
+
+
+@reads("AWS::S3::Bucket")
+def bucket(aws: Any, model: Model) -> Model:
+    """Read a bucket."""
+    mine = {"Bucket": model["BucketName"]}
+    aws.s3.head_bucket(**mine)
+    versioning = aws.s3.get_bucket_versioning(**mine)
+    block = aws.s3.get_public_access_block(**mine)["PublicAccessBlockConfiguration"]
+    return {
+        "PublicAccessBlockConfiguration": block,
+        "VersioningConfiguration": {"Status": versioning.get("Status")},
+    }
+
+
+@reads("AWS::ECR::Repository")
+def repository(aws: Any, model: Model) -> Model:
+    """Read an image repository."""
+    names = [model["RepositoryName"]]
+    found = only(aws.ecr.describe_repositories(repositoryNames=names)["repositories"])
+    scanning = found["imageScanningConfiguration"]
+    return {
+        "ImageScanningConfiguration": {"ScanOnPush": scanning["scanOnPush"]},
+        "ImageTagMutability": found["imageTagMutability"],
+    }
+
+
+@reads("AWS::EKS::Cluster")
+def cluster(aws: Any, model: Model) -> Model:
+    """Read a cluster."""
+    found = aws.eks.describe_cluster(name=model["Name"])["cluster"]
+    network = found["resourcesVpcConfig"]
+    return {
+        "DeletionProtection": found.get("deletionProtection"),
+        "ResourcesVpcConfig": {
+            "EndpointPrivateAccess": network["endpointPrivateAccess"],
+            "EndpointPublicAccess": network["endpointPublicAccess"],
+            "SubnetIds": network["subnetIds"],
+        },
+        "RoleArn": found["roleArn"],
+        "Version": found["version"],
+    }
