@@ -8,6 +8,8 @@ use crate::{Change, Operation, Plan};
 
 /// More rows than this are folded in Markdown.
 const UNFOLDED_ROWS: usize = 25;
+/// So many characters of a reason are shown where there is no room for all changes.
+const SHORT_REASON: usize = 200;
 
 /// How many changes of each operation a plan has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -83,6 +85,32 @@ impl Change {
             let _ = write!(line, ": {remarks}");
         }
         line
+    }
+
+    /// Says how soon a reviewer wants to see the change: the gravest is the least.
+    fn gravity(&self) -> u8 {
+        match self.operation {
+            _ if self.loses_data => 0,
+            Operation::Replace | Operation::Delete => 1,
+            Operation::Create | Operation::Update | Operation::Run => 2,
+        }
+    }
+
+    fn short_row(&self) -> String {
+        let mut remarks = self.remarks();
+        if let Some((end, _)) = remarks.char_indices().nth(SHORT_REASON) {
+            remarks.truncate(end);
+            remarks.push('…');
+        }
+        format!(
+            "| {} {} | {} | {} | {} | {} |\n",
+            self.operation.sign(),
+            self.operation,
+            cell(&self.target),
+            cell(&self.kind),
+            cell(&self.part),
+            cell(&remarks)
+        )
     }
 
     fn remarks(&self) -> String {
@@ -165,6 +193,40 @@ impl Plan {
         }
         let _ = writeln!(text, "\nPlan digest: `{}`", self.digest());
         text
+    }
+
+    /// Renders the plan as Markdown that fits into `room` bytes. When not all of it does, what is
+    /// lost comes first and what is deleted or replaced second; `rest` says where the others stand.
+    #[must_use]
+    pub fn to_markdown_within(&self, room: usize, rest: &str) -> String {
+        let whole = self.to_markdown();
+        if whole.len() <= room {
+            return whole;
+        }
+        let start = format!(
+            "### Plan for `{}`: {}\n\n| | target | kind | part | why |\n|---|---|---|---|---|\n",
+            self.subject,
+            self.counts()
+        );
+        let end = |left: usize| {
+            format!(
+                "\n{left} more changes have no room here: {rest}\n\nPlan digest: `{}`\n",
+                self.digest()
+            )
+        };
+        let mut changes: Vec<&Change> = self.changes.iter().collect();
+        changes.sort_by_key(|change| change.gravity());
+        let mut text = start;
+        let mut left = changes.len();
+        for change in changes {
+            let row = change.short_row();
+            if text.len() + row.len() + end(left).len() > room {
+                break;
+            }
+            text.push_str(&row);
+            left -= 1;
+        }
+        text + &end(left)
     }
 
     /// Groups neighbouring changes of one part.

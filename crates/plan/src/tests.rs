@@ -159,3 +159,62 @@ fn a_digest_is_checked_at_the_door() {
         assert!(wrong.parse::<Digest>().is_err(), "{wrong}");
     }
 }
+
+/// What a comment on GitHub holds.
+const COMMENT: usize = 65_536;
+
+#[test]
+fn a_plan_of_seventy_thousand_characters_is_cut_to_fit_a_comment() {
+    let updates = (0..600).map(|number| {
+        Change::new(
+            Operation::Update,
+            "AWS::EC2::Subnet",
+            format!("Subnet{number:03}"),
+        )
+        .part("shop-prod-network")
+        .reason("Tags: one value of a certain length → another value of a certain length")
+    });
+    let deleted = Change::new(Operation::Delete, "AWS::EC2::Route", "Route")
+        .part("shop-prod-network")
+        .reason("é".repeat(300));
+    let mut long = plan();
+    long.changes.splice(0..0, updates.chain([deleted]));
+    assert!(long.to_markdown().len() > 70_000);
+    let cut = long.to_markdown_within(COMMENT, "see the summary of the run");
+    assert!(
+        cut.len() <= COMMENT && cut.len() > COMMENT - 300,
+        "{}",
+        cut.len()
+    );
+    let lines: Vec<&str> = cut.lines().collect();
+    let (head, tail) = (lines[..7].join("\n"), lines[lines.len() - 5..].join("\n"));
+    assert_snapshot!(format!("{head}\n[…]\n{tail}"), @r#"
+    ### Plan for `shop-prod`: 2 to create, 601 to update, 1 to replace, 1 to delete
+
+    | | target | kind | part | why |
+    |---|---|---|---|---|
+    | ± replace | Archive | AWS::S3::Bucket | shop-prod-data | CANNOT BE UNDONE; BucketName changes |
+    | - delete | Route | AWS::EC2::Route | shop-prod-network | éééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééé… |
+    | ~ update | Subnet000 | AWS::EC2::Subnet | shop-prod-network | Tags: one value of a certain length → another value of a certain length |
+    […]
+    | ~ update | Subnet461 | AWS::EC2::Subnet | shop-prod-network | Tags: one value of a certain length → another value of a certain length |
+
+    141 more changes have no room here: see the summary of the run
+
+    Plan digest: `sha256:cebb9dd175da4eec3ef0bf9209bd6643da93e69832ab4d441995456f44079af1`
+    "#);
+}
+
+#[test]
+fn a_plan_that_fits_is_not_cut() {
+    let plan = plan();
+    assert_eq!(
+        plan.to_markdown_within(COMMENT, "elsewhere"),
+        plan.to_markdown()
+    );
+    let tight = plan.to_markdown_within(1, "elsewhere");
+    assert!(
+        tight.contains("4 more changes have no room here: elsewhere"),
+        "{tight}"
+    );
+}
