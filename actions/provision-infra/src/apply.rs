@@ -8,7 +8,7 @@ use crate::cloudformation::CloudFormation;
 use crate::error::InfraError;
 use crate::layers::{Layer, Outputs, parameters};
 use crate::observe::{Ledger, Observed, Offer};
-use crate::plan::{beyond, resource_changes};
+use crate::plan::{beyond, protected, resource_changes};
 use crate::stack::{ChangeSet, Condition, Stack, Values};
 use crate::watch::{Deadline, follow};
 
@@ -79,6 +79,8 @@ pub struct Work<'a> {
     pub cloudformation: &'a CloudFormation,
     /// When it must be over.
     pub deadline: Deadline,
+    /// Protected resources that may be replaced or deleted all the same.
+    pub allow_replace: &'a [String],
     /// What `infrastructure.yaml` gives to templates.
     pub settings: Values,
     /// The tags of every stack.
@@ -207,6 +209,11 @@ impl Work<'_> {
                 layer: layer.name.clone(),
                 more,
             });
+        }
+        // The plan did not know this change set, so nobody has looked at it yet.
+        let targets = protected(&changes, self.allow_replace);
+        if !targets.is_empty() {
+            return Err(InfraError::Protected { targets });
         }
         Ok(Some(change_set))
     }

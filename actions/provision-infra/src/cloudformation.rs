@@ -8,7 +8,8 @@ use aws_sdk_cloudformation::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_cloudformation::primitives::DateTimeFormat;
 use aws_sdk_cloudformation::types::{
     Capability, ChangeAction, ChangeSetType, Parameter, PolicyAction, Replacement,
-    ResourceAttribute, ResourceChange as SdkChange, ResourceStatus, Stack as SdkStack, Tag,
+    RequiresRecreation, ResourceAttribute, ResourceChange as SdkChange, ResourceStatus,
+    Stack as SdkStack, Tag,
 };
 
 use crate::error::InfraError;
@@ -479,11 +480,18 @@ fn resource_change(change: &SdkChange) -> ResourceChange {
                 .into(),
             before: target.before_value().map(String::from),
             after: target.after_value().map(String::from),
+            replaces: target
+                .requires_recreation()
+                .is_some_and(|when| *when != RequiresRecreation::Never),
         })
         .collect();
     // A property that changes for two reasons is told twice.
     details.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| b.after.cmp(&a.after)));
-    details.dedup_by(|a, b| a.name == b.name);
+    details.dedup_by(|a, b| {
+        let same = a.name == b.name;
+        b.replaces |= same && a.replaces;
+        same
+    });
     if let (true, Some(before), Some(after)) = (
         details.is_empty(),
         change.before_context(),

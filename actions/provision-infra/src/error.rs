@@ -116,8 +116,8 @@ pub enum InfraError {
         /// Why.
         source: std::io::Error,
     },
-    /// Data or the cluster would go.
-    #[error("the change loses what cannot be made again: {}", targets.join(", "))]
+    /// Data or the cluster would go, or another would take its place.
+    #[error("the change replaces or deletes what is protected: {}", targets.join(", "))]
     Protected {
         /// What would be lost.
         targets: Vec<String>,

@@ -208,6 +208,7 @@ impl<'a> Run<'a> {
         Work {
             cloudformation: &self.cloudformation,
             deadline: Deadline::after(self.inputs.timeout_seconds),
+            allow_replace: &self.inputs.allow_replace,
             settings,
             tags: Values::from(
                 [
@@ -303,7 +304,7 @@ impl<'a> Run<'a> {
         let (observations, plan) = self.observe(ledger).await?;
         self.show(&plan);
         review.check(&plan)?;
-        let targets = plan::protected(&plan, &self.inputs.allow_replace);
+        let targets = plan::protected(&plan.changes, &self.inputs.allow_replace);
         if !targets.is_empty() {
             return Err(InfraError::Protected { targets });
         }

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::observe::{Observed, Offer};
 use crate::stack::{
-    Condition, Detail, Resource, ResourceChange, STACK_TYPE, Stack, Values, is_lost,
+    Condition, Detail, Resource, ResourceChange, STACK_TYPE, Stack, Values, is_lost, is_protected,
 };
 
 /// CloudFormation's own word for a value that does not exist yet.
@@ -130,7 +130,10 @@ fn resource_change(offered: &ResourceChange) -> Change {
         _ => Operation::Update,
     };
     let goes = matches!(operation, Operation::Delete | Operation::Replace);
-    let mut remarks: Vec<String> = offered.details.iter().filter_map(detail).collect();
+    let mut details: Vec<&Detail> = offered.details.iter().collect();
+    // What the resource is replaced for comes first, and is said to be it.
+    details.sort_by_key(|detail| !detail.replaces);
+    let mut remarks: Vec<String> = details.into_iter().filter_map(detail).collect();
     if offered.replacement == "Conditional" {
         remarks.push("replaced only if a value that is not known yet differs".into());
     }
@@ -155,13 +158,18 @@ fn detail(detail: &Detail) -> Option<String> {
         .after
         .as_ref()
         .map(|after| after.replace(UNKNOWN, "known after apply"));
+    let name = if detail.replaces {
+        format!("because of {}", detail.name)
+    } else {
+        detail.name.clone()
+    };
     Some(match (&detail.before, &after) {
         (Some(before), Some(after))
             if before.len() <= LONGEST_VALUE && after.len() <= LONGEST_VALUE =>
         {
-            format!("{}: {before} → {after}", detail.name)
+            format!("{name}: {before} → {after}")
         }
-        _ => detail.name.clone(),
+        _ => name,
     })
 }
 
@@ -185,12 +193,14 @@ pub fn beyond(changes: &[Change], reviewed: &Plan) -> Vec<String> {
         .collect()
 }
 
-/// Names what would be lost and is not allowed to be.
+/// Names what would be lost, or is protected and would be replaced or deleted, and may not be.
 #[must_use]
-pub fn protected(plan: &Plan, allowed: &[String]) -> Vec<String> {
-    plan.changes
+pub fn protected(changes: &[Change], allowed: &[String]) -> Vec<String> {
+    let goes = |change: &Change| matches!(change.operation, Operation::Delete | Operation::Replace);
+    changes
         .iter()
-        .filter(|change| change.loses_data && !allowed.contains(&change.target))
+        .filter(|change| change.loses_data || (goes(change) && is_protected(&change.kind)))
+        .filter(|change| !allowed.contains(&change.target))
         .map(|change| change.target.clone())
         .collect()
 }

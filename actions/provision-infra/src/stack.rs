@@ -97,6 +97,8 @@ pub struct Detail {
     pub before: Option<String>,
     /// The value to come.
     pub after: Option<String>,
+    /// Whether this is why the resource is replaced.
+    pub replaces: bool,
 }
 
 /// A change set that is ready.
@@ -133,6 +135,7 @@ pub fn details_between(before: &str, after: &str) -> Vec<Detail> {
             name: name.clone(),
             before: before.get(name).map(text),
             after: after.get(name).map(text),
+            replaces: false,
         })
         .collect()
 }
@@ -203,8 +206,15 @@ const PRECIOUS: [&str; 14] = [
     "AWS::SecretsManager::Secret",
 ];
 
+/// Says whether resources of this type are neither replaced nor deleted unless that is allowed:
+/// even where the old one is retained, the environment goes on with another one.
+#[must_use]
+pub fn is_protected(kind: &str) -> bool {
+    PRECIOUS.contains(&kind)
+}
+
 /// Says whether losing a resource of this type under this policy cannot be undone.
 #[must_use]
 pub fn is_lost(kind: &str, policy: &str) -> bool {
-    PRECIOUS.contains(&kind) && !policy.contains("Retain") && !policy.contains("Snapshot")
+    is_protected(kind) && !policy.contains("Retain") && !policy.contains("Snapshot")
 }

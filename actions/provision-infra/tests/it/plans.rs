@@ -103,10 +103,14 @@ fn changes_are_shown_with_their_reasons() {
         name: name.into(),
         before: Some(before.into()),
         after: Some(after.into()),
+        replaces: name == "CidrBlock",
     };
     let changes = vec![
         ResourceChange {
-            details: vec![detail("CidrBlock", "10.0.0.0/16", "10.1.0.0/16")],
+            details: vec![
+                detail("Attribute", "a", "b"),
+                detail("CidrBlock", "10.0.0.0/16", "10.1.0.0/16"),
+            ],
             ..change("Modify", "True", "AWS::EC2::VPC", "Vpc")
         },
         ResourceChange {
@@ -143,11 +147,15 @@ fn changes_are_shown_with_their_reasons() {
         - delete Disk (AWS::EC2::Volume): a snapshot of the old one is kept
         ~ update Role (AWS::IAM::Role): Policy
         ~ update Route (AWS::EC2::Route): known after apply; NatGatewayId: nat-1 → known after apply
-        ± replace Vpc (AWS::EC2::VPC): CANNOT BE UNDONE; CidrBlock: 10.0.0.0/16 → 10.1.0.0/16
-    Plan digest: sha256:9ffe98c1038536a24997252aa2738b4c4d95a1f3f0c3fdf464180e3333552c91
+        ± replace Vpc (AWS::EC2::VPC): CANNOT BE UNDONE; because of CidrBlock: 10.0.0.0/16 → 10.1.0.0/16; Attribute: a → b
+    Plan digest: sha256:6d07bdbd5ee6636dadd5f027d8ef2101a6f22a8e97db96d5d740d3370a3f10f5
     "#);
-    assert_eq!(protected(&plan, &[]), ["Archive", "Vpc"]);
-    assert_eq!(protected(&plan, &["Archive".into()]), ["Vpc"]);
+    let protected = |allowed: &[&str]| {
+        let allowed: Vec<String> = allowed.iter().map(ToString::to_string).collect();
+        protected(&plan.changes, &allowed)
+    };
+    assert_eq!(protected(&[]), ["Archive", "Cluster", "Disk", "Vpc"]);
+    assert_eq!(protected(&["Archive", "Cluster", "Disk"]), ["Vpc"]);
 }
 
 #[test]
@@ -188,7 +196,7 @@ fn a_stack_that_a_killed_run_left_is_brought_back_first() {
         ~ update shop-prod-f (AWS::CloudFormation::Stack): no resource changes: outputs, tags or the template's metadata
     Plan digest: sha256:ecfb64623cf2c162db39a26df3da8d33a02684f45218011bf4cafda223194b44
     "#);
-    assert_eq!(protected(&plan, &[]), ["shop-prod-a"]);
+    assert_eq!(protected(&plan.changes, &[]), ["shop-prod-a"]);
 }
 
 #[test]

@@ -131,6 +131,40 @@ fn what_cannot_be_made_again_is_not_replaced_without_a_word() {
 }
 
 #[test]
+fn what_a_later_layer_would_lose_by_an_earlier_one_is_refused_as_well() {
+    let project = project("late");
+    let network = format!("{NETWORK}  InnerCidr: {{Value: !Ref VpcCidr}}\n");
+    let later = "\
+Parameters: {InnerCidr: {Type: String}}
+Resources:
+  Inner: {Type: AWS::EC2::VPC, Properties: {CidrBlock: !Ref InnerCidr}}
+";
+    let folder = small(&project, &network, later);
+    let apply = || step(folder.path(), "apply").input("stacks", "stacks");
+    assert_eq!(apply().run().code, 0);
+    let moved = configuration(&project, "    cidr: 10.99.0.0/16\n");
+    prepare(folder.path(), &moved, None);
+    // Nobody could see it before: the first layer's output was still the old one.
+    let planned = step(folder.path(), "plan").input("stacks", "stacks").run();
+    assert!(!planned.log.contains("Inner"), "{}", planned.log);
+    let refused = apply().input("allow-replace", "Vpc").run();
+    assert_eq!(
+        (refused.code, refused.outputs["failure-reason"].as_str()),
+        (3, "refused"),
+        "{}",
+        refused.log
+    );
+    assert!(
+        refused.log.contains("`allow-replace`: Inner"),
+        "{}",
+        refused.log
+    );
+    let allowed = apply().input("allow-replace", "Inner").run();
+    assert_eq!(allowed.code, 0, "{}", allowed.log);
+    assert_eq!(destroy(folder.path(), &project).code, 0);
+}
+
+#[test]
 fn another_account_is_refused() {
     let folder = TempDir::new().unwrap();
     let elsewhere = configuration("shop", "").replace("000000000000", "111111111111");
