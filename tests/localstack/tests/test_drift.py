@@ -1,6 +1,6 @@
 """Drift: what was changed beside CloudFormation is found, and nothing else."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -11,14 +11,21 @@ from stacks import Stacks, template
 Clients = Callable[[str], Any]
 
 WHO = {"Project": "drift", "Environment": "test"}
-LAYERS = ("network", "data")
+LAYERS = ("network", "data", "cluster")
 
 
 @pytest.fixture(scope="module")
-def outputs(stacks: Stacks) -> dict[str, dict[str, str]]:
-    made = {name: stacks.deploy(f"drift-{name}", template(name), **WHO) for name in LAYERS}
-    assert {result.status for result in made.values()} == {"CREATE_COMPLETE"}
-    return {name: result.outputs for name, result in made.items()}
+def outputs(stacks: Stacks) -> Iterator[dict[str, dict[str, str]]]:
+    made: dict[str, dict[str, str]] = {}
+    for name in LAYERS:
+        subnets = made.get("network", {}).get("ApplicationSubnetIds", "")
+        given = {"ApplicationSubnetIds": subnets} if name == "cluster" else {}
+        result = stacks.deploy(f"drift-{name}", template(name), **WHO, **given)
+        assert (result.status, result.reasons) == ("CREATE_COMPLETE", [])
+        made[name] = result.outputs
+    yield made
+    for name in reversed(LAYERS):
+        assert stacks.delete(f"drift-{name}") == "DELETE_COMPLETE"
 
 
 def detect(client: Any, name: str) -> dict[str, dict[str, Any]]:
@@ -53,10 +60,17 @@ def test_what_was_just_made_is_in_sync(
     found = detect(aws("cloudformation"), f"drift-{layer}")
     assert drifted(found) == {}
     types = {one["ResourceType"] for one in stacks.resources(f"drift-{layer}").values()}
-    looked_at = {one["ResourceType"] for one in found.values()}
-    assert looked_at
-    assert "AWS::Backup::BackupSelection" not in looked_at
-    assert looked_at <= types
+    unchecked = types - {one["ResourceType"] for one in found.values()}
+    assert (
+        unchecked
+        == {
+            "network": {"AWS::EC2::VPCGatewayAttachment"},
+            "data": {
+                f"AWS::Backup::{kind}" for kind in ("BackupPlan", "BackupSelection", "BackupVault")
+            },
+            "cluster": set(),
+        }[layer]
+    )
 
 
 def test_what_was_changed_and_deleted_by_hand_is_found(
@@ -97,6 +111,15 @@ def test_what_was_changed_and_deleted_by_hand_is_found(
     path = "/PublicAccessBlockConfiguration/BlockPublicAcls"
     assert drifted(detect(aws("cloudformation"), "drift-data")) == {
         "WalBucket": [("NOT_EQUAL", path, "true", "false")]
+    }
+    who = outputs["cluster"]["DeployRoleArn"]
+    entry = {"clusterName": "drift-test", "principalArn": who}
+    aws("eks").update_access_entry(**entry, kubernetesGroups=["admins"])
+    assert drifted(detect(aws("cloudformation"), "drift-cluster")) == {
+        "DeployAccess": [
+            ("REMOVE", "/KubernetesGroups/0", "deployers", "null"),
+            ("ADD", "/KubernetesGroups/0", "null", "admins"),
+        ]
     }
 
 

@@ -15,12 +15,10 @@ Resources:
   Vpc:
     Type: AWS::EC2::VPC
     Properties: {CidrBlock: !Ref VpcCidr, EnableDnsSupport: true}
-  Policy:
-    Type: AWS::IAM::ManagedPolicy
-    Properties:
-      PolicyDocument:
-        Version: '2012-10-17'
-        Statement: [{Effect: Allow, Action: 's3:ListBucket', Resource: '*'}]
+  Gateway: {Type: AWS::EC2::InternetGateway}
+  Attachment:
+    Type: AWS::EC2::VPCGatewayAttachment
+    Properties: {VpcId: !Ref Vpc, InternetGatewayId: !Ref Gateway}
 Outputs:
   VpcId: {Value: !Ref Vpc}
 ";
@@ -166,7 +164,7 @@ fn what_is_changed_and_deleted_by_hand_is_found() {
     assert_eq!(found.outputs["outcome"], "done");
     assert_eq!(found.outputs["drifted"], "2");
     assert_snapshot!(found.summary.replace(&project, "PROJECT"), @r#"
-    ### Drift of `PROJECT-test`: 1 changed, 1 deleted, 0 as they should be, 1 not checked
+    ### Drift of `PROJECT-test`: 1 changed, 1 deleted, 1 as they should be, 1 not checked
 
     **PROJECT-test-network**
 
@@ -184,7 +182,7 @@ fn what_is_changed_and_deleted_by_hand_is_found() {
 
     | kind | | why |
     |---|---|---|
-    | AWS::IAM::ManagedPolicy | 1 | CloudFormation does not look for drift in this type |
+    | AWS::EC2::VPCGatewayAttachment | 1 | CloudFormation does not look for drift in this type |
 
     </details>
     "#);
@@ -192,7 +190,7 @@ fn what_is_changed_and_deleted_by_hand_is_found() {
     assert_snapshot!(failed.log.replace(&project, "PROJECT"), @r#"
     ::add-mask::a secret of a test
     PROJECT-test in account 000000000000, eu-west-1
-    Drift of PROJECT-test: 1 changed, 1 deleted, 0 as they should be, 1 not checked
+    Drift of PROJECT-test: 1 changed, 1 deleted, 1 as they should be, 1 not checked
       PROJECT-test-network
         ~ Vpc (AWS::EC2::VPC): /EnableDnsSupport: true → false
       PROJECT-test-cluster

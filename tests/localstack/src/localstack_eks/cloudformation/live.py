@@ -223,3 +223,61 @@ def cluster(aws: Any, model: Model) -> Model:
         "RoleArn": found["roleArn"],
         "Version": found["version"],
     }
+
+
+@reads("AWS::EKS::AccessEntry")
+def access_entry(aws: Any, model: Model) -> Model:
+    """Read who may enter a cluster."""
+    mine = {"clusterName": model["ClusterName"], "principalArn": model["PrincipalArn"]}
+    found = aws.eks.describe_access_entry(**mine)["accessEntry"]
+    listed = aws.eks.list_associated_access_policies(**mine)["associatedAccessPolicies"]
+    policies = []
+    for policy in listed:
+        scope = {"Type": policy["accessScope"]["type"]}
+        if namespaces := policy["accessScope"].get("namespaces"):
+            scope["Namespaces"] = namespaces
+        policies.append({"PolicyArn": policy["policyArn"], "AccessScope": scope})
+    return {
+        "AccessPolicies": policies,
+        "KubernetesGroups": found.get("kubernetesGroups", []),
+        "Type": found["type"],
+    }
+
+
+@reads("AWS::IAM::ManagedPolicy")
+def managed_policy(aws: Any, model: Model) -> Model:
+    """Read a policy."""
+    mine = {"PolicyArn": model["PolicyArn"]}
+    found = aws.iam.get_policy(**mine)["Policy"]
+    version = aws.iam.get_policy_version(**mine, VersionId=found["DefaultVersionId"])
+    return {"Path": found["Path"], "PolicyDocument": version["PolicyVersion"]["Document"]}
+
+
+@reads("AWS::IAM::OIDCProvider")
+def oidc_provider(aws: Any, model: Model) -> Model:
+    """Read an identity provider."""
+    found = aws.iam.get_open_id_connect_provider(OpenIDConnectProviderArn=model["Arn"])
+    return {"ClientIdList": found["ClientIDList"]}
+
+
+@reads("AWS::IAM::RolePolicy")
+def role_policy(aws: Any, model: Model) -> Model:
+    """Read a policy of a role."""
+    names = {name: model[name] for name in ("PolicyName", "RoleName")}
+    return {"PolicyDocument": aws.iam.get_role_policy(**names)["PolicyDocument"]}
+
+
+@reads("AWS::KMS::Alias")
+def alias(aws: Any, model: Model) -> Model:
+    """Read a key's name."""
+    pages = aws.kms.get_paginator("list_aliases").paginate()
+    every = [one for page in pages for one in page["Aliases"]]
+    mine = [one for one in every if one["AliasName"] == model["AliasName"]]
+    return {"TargetKeyId": only(mine)["TargetKeyId"]}
+
+
+@reads("AWS::S3::BucketPolicy")
+def bucket_policy(aws: Any, model: Model) -> Model:
+    """Read who may do what to a bucket."""
+    found = aws.s3.get_bucket_policy(Bucket=model["Bucket"])
+    return {"PolicyDocument": json.loads(found["Policy"])}
