@@ -1,3 +1,5 @@
+//! Diagrams of small templates, and what they show.
+
 use super::render;
 use super::template::Template;
 
