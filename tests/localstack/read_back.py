@@ -127,7 +127,7 @@ def watching(name: str, outputs: dict[str, str]) -> dict[str, Any]:
     topics = {outputs[f"{kind}TopicArn"]: kind.lower() for kind in kinds}
     prefix = f"{name}-observability-"
     alarms = cloudwatch.describe_alarms(AlarmNamePrefix=prefix)["MetricAlarms"]
-    rules = boto3.client("events").list_rules(NamePrefix=prefix)["Rules"]
+    rules = boto3.client("events").list_rules(NamePrefix=f"{name}-")["Rules"]
     identities = boto3.client("eks").list_pod_identity_associations(clusterName=name)
     return {
         "alarms": {

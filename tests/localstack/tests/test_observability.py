@@ -54,7 +54,7 @@ def watched(aws: Clients, stacks: Stacks, cluster: None) -> Iterator[Result]:  #
     assert not alarms(aws)
     assert aws("cloudwatch").list_dashboards()["DashboardEntries"] == []
     assert aws("sns").list_topics()["Topics"] == []
-    assert aws("events").list_rules(NamePrefix=NAME)["Rules"] == []
+    assert aws("events").list_rules(NamePrefix="orders-seen-")["Rules"] == []
     assert (
         aws("eks").list_pod_identity_associations(clusterName="orders-seen")["associations"] == []
     )
@@ -168,10 +168,8 @@ def test_the_clusters_alertmanager_may_publish_and_nobody_else(
 def test_events_are_kept(aws: Clients, watched: Result) -> None:
     events, group = aws("events"), watched.outputs["EventLogGroupName"]
     assert group == "/aws/events/orders-seen"
-    rules = {
-        rule["Name"].split("-")[3]: rule for rule in events.list_rules(NamePrefix=NAME)["Rules"]
-    }
-    pattern = json.loads(rules["BackupEvents"]["EventPattern"])
+    rules = {rule["Name"]: rule for rule in events.list_rules(NamePrefix="orders-seen-")["Rules"]}
+    pattern = json.loads(rules["orders-seen-backups"]["EventPattern"])
     assert pattern["detail"] == {"backupVaultName": ["orders-seen-1"]}
     targets = {}
     for name, rule in rules.items():
@@ -179,21 +177,22 @@ def test_events_are_kept(aws: Clients, watched: Result) -> None:
         targets[name] = {target["Id"]: target["Arn"] for target in found}
     log = f"arn:aws:logs:eu-west-1:000000000000:log-group:{group}"
     assert targets == {
-        "BackupEvents": {"log": log},
-        "HealthEvents": {"log": log, "warning": watched.outputs["WarningTopicArn"]},
+        "orders-seen-backups": {"log": log},
+        "orders-seen-health": {"log": log, "warning": watched.outputs["WarningTopicArn"]},
     }
     policies = aws("logs").describe_resource_policies()["resourcePolicies"]
     (text,) = [one["policyDocument"] for one in policies if "seen" in one["policyName"]]
-    assert json.loads(text)["Statement"][0]["Resource"].startswith(log)
+    streams, write = json.loads(text)["Statement"]
+    assert streams["Resource"].startswith(log)
+    source = write["Condition"]["ArnLike"]["aws:SourceArn"]
+    assert source.endswith(":rule/orders-seen-*")
 
 
 def test_the_dashboard_shows_what_the_alarms_watch(aws: Clients, watched: Result) -> None:  # noqa: ARG001
     body = aws("cloudwatch").get_dashboard(DashboardName="orders-seen")["DashboardBody"]
     widgets = json.loads(body)["widgets"]
     shown = next(one for one in widgets if one["type"] == "alarm")["properties"]["alarms"]
-    others = {"NatPortsExhaustedB", "NatPortsExhaustedC"}
-    arns = {one["AlarmArn"] for name, one in alarms(aws).items() if name not in others}
-    assert set(shown) == arns
+    assert set(shown) == {one["AlarmArn"] for one in alarms(aws).values()}
     text = json.dumps(widgets)
     assert all(value in text for value in ("nat-0c", "orders-seen-wal", "orders-seen-1"))
 
@@ -214,6 +213,8 @@ def test_changes_are_made(aws: Clients, stacks: Stacks) -> None:
     assert (changed.status, changed.reasons) == ("UPDATE_COMPLETE", [])
     found = alarms(aws)
     assert sorted(name for name in found if name.startswith("Nat")) == ["NatPortsExhaustedA"]
+    body = aws("cloudwatch").get_dashboard(DashboardName="orders-seen")["DashboardBody"]
+    assert body.count("BytesOutToDestination") == 1
     assert found["ApiServerFailing"]["Threshold"] == 20
     topic = {"TopicArn": changed.outputs["WarningTopicArn"]}
     told = aws("sns").list_subscriptions_by_topic(**topic)["Subscriptions"]
