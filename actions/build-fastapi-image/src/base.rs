@@ -74,6 +74,11 @@ impl Base {
         })
     }
 
+    /// Says whether its layers are not on this machine.
+    pub(crate) fn is_remote(&self) -> bool {
+        matches!(self.place, Place::Registry(_))
+    }
+
     /// Says where the layers of one of the images are.
     pub(crate) fn blobs(&self, image: &Image) -> Blobs {
         match &self.place {

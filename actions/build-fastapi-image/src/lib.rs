@@ -15,6 +15,7 @@ mod exclude;
 mod git;
 mod inputs;
 mod interpreter;
+mod kept;
 mod labels;
 mod layers;
 mod locked;

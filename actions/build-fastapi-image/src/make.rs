@@ -18,6 +18,7 @@ use crate::bytecode;
 use crate::error::BuildError;
 use crate::inputs::{Bytecode, Request};
 use crate::interpreter::Interpreter;
+use crate::kept::Kept;
 use crate::layers::Group;
 use crate::locked::Package;
 use crate::observe::Observed;
@@ -162,7 +163,9 @@ impl Build<'_> {
         let (plan, base) = (self.plan, &self.observed.base);
         let image = base.image(&platform, self.registry).await?;
         let root = Root::create(self.root())?;
-        root.unpack(base, &image, self.registry, &self.scratch.join("base"))
+        let kept = Kept::of(&self.request.environment);
+        let scratch = self.scratch.join("base");
+        root.unpack(base, &image, self.registry, &kept, &scratch)
             .await?;
         let version = plan.python.to_string();
         Ok(Interpreter::find(&root, &plan.base, &plan.interpreter, &version).await?)

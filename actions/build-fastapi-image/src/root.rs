@@ -18,6 +18,7 @@ use tar::EntryType;
 use crate::base::Base;
 use crate::enter::{IN_ROOT, Who};
 use crate::error::BuildError;
+use crate::kept::Kept;
 
 /// How many links a path may lead through before it is taken for a loop, as in the kernel.
 const MOST_LINKS: usize = 40;
@@ -90,10 +91,17 @@ impl Root {
         base: &Base,
         image: &Image,
         registry: &Registry,
+        kept: &Kept,
         scratch: &Path,
     ) -> Result<(), Failed> {
         let layout = Layout::create(scratch)?;
-        layout.gather(image, &base.blobs(image), registry).await?;
+        if base.is_remote() {
+            let blobs = kept.blobs(image).or(base.blobs(image));
+            layout.gather(image, &blobs, registry).await?;
+            kept.keep(image, &layout);
+        } else {
+            layout.gather(image, &base.blobs(image), registry).await?;
+        }
         let failed = |source| BuildError::Unpack {
             base: base.name.clone(),
             source,

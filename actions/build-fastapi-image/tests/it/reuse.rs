@@ -3,7 +3,7 @@
 use oci_image::{Image, Platform};
 use oci_registry::{Access, Published, Registry, reference};
 use serde_json::Value;
-use test_kit::{Finished, RegistryServer};
+use test_kit::{Finished, RegistryServer, Step};
 
 use crate::base::base;
 use crate::project::Project;
@@ -41,16 +41,22 @@ impl Shop {
 
     /// Builds on a machine that has nothing.
     pub(crate) fn build(&self, project: &Project, inputs: &[(&str, &str)]) -> Finished {
+        let step = inputs
+            .iter()
+            .fold(self.step(project), |step, (name, value)| {
+                step.input(name, *value)
+            });
+        step.run()
+    }
+
+    /// Prepares a step that builds on the base image and pushes.
+    fn step(&self, project: &Project) -> Step {
         let host = self.server.address.to_string();
-        let step = project
+        project
             .bare_step()
             .input("base-image", self.base())
             .input("image", format!("{host}/acme/shop"))
-            .input("plain-http", host);
-        let step = inputs
-            .iter()
-            .fold(step, |step, (name, value)| step.input(name, *value));
-        step.run()
+            .input("plain-http", host)
     }
 
     pub(crate) fn built(&self, project: &Project, inputs: &[(&str, &str)]) -> Value {
@@ -214,4 +220,51 @@ async fn a_plan_says_what_is_there_already() {
     let report = planned.report.expect("a report");
     assert_eq!(report["changes"][0]["layers"], 1);
     assert_eq!(shop.server.chosen_tags("acme/shop"), ["cache"]);
+}
+
+#[tokio::test]
+async fn a_laptop_keeps_the_base_image() {
+    let shop = Shop::open().await;
+    let project = Project::new("shop");
+    let cache = project.workspace().join("kept");
+    let kept = cache.join("fastapi-eks-actions/base-images");
+    let base = base().images()[0].size();
+    let builds = std::cell::Cell::new(0);
+    let received = |on_a_laptop: bool| {
+        builds.set(builds.get() + 1);
+        let version = format!("0.{}.0", 40 + builds.get());
+        project.wheel("uvicorn", &version, "py3-none-any");
+        project.depends(&["fastapi>=1", &format!("uvicorn=={version}")]);
+        project.lock();
+        let step = shop
+            .step(&project)
+            .env("XDG_CACHE_HOME", cache.display().to_string());
+        let step = step.input("format", "json");
+        let step = if on_a_laptop {
+            step.on_a_laptop()
+        } else {
+            step
+        };
+        let finished = step.run();
+        assert_eq!(finished.code, 0, "{}", finished.log);
+        let report = finished
+            .report
+            .or(serde_json::from_str(&finished.stdout).ok());
+        let report = report.expect("a report");
+        assert!(!made(&report).is_empty());
+        report["received"].as_u64().expect("a number")
+    };
+    assert!(received(false) > base, "a runner downloads it");
+    assert!(!kept.exists(), "a runner keeps nothing");
+    assert!(received(true) > base, "so does a laptop at first");
+    assert!(received(true) < base / 2, "it is there now");
+
+    // What is kept and damaged is not used.
+    let files: Vec<_> = fs_err::read_dir(&kept).expect("what is kept").collect();
+    let [Ok(file)] = &files[..] else {
+        panic!("{files:?}")
+    };
+    fs_err::write(file.path(), "damaged").expect("a file");
+    assert!(received(true) > base, "it was damaged");
+    assert!(received(true) < base / 2, "it is there again");
 }
