@@ -46,6 +46,10 @@ pub const METADATA: Metadata = Metadata {
         ("changes", "How many changes the plan has"),
         ("cluster", "Name of the EKS cluster, when there is one"),
         (
+            "comment",
+            "The plan as Markdown, short enough for a comment of a pull request",
+        ),
+        (
             "drifted",
             "How many resources are not what their templates say, found by `drift`",
         ),
