@@ -111,7 +111,7 @@ impl Signing {
         let known = token.is_public() || !sigstore.is_public();
         if self.wish == Sign::Auto && !known {
             return Ok(Err(
-                "the repository is not public, and Sigstore's public log would name it; set `sign` to true to accept that, or `tuf-mirror` to a Sigstore of your own",
+                "the repository is not public on github.com, and Sigstore's public log would name it; set `sign` to true to accept that, or `tuf-mirror` to a Sigstore of your own",
             ));
         }
         Ok(Ok(token))

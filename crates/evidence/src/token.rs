@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::Deserialize;
 
-use crate::EvidenceError;
+use crate::{EvidenceError, GITHUB_ISSUER};
 
 /// For whom Sigstore wants tokens to be.
 const AUDIENCE: &str = "sigstore";
@@ -70,6 +70,7 @@ pub struct IdentityToken {
 /// What is read of a token; its issuer's signature is for Sigstore to check.
 #[derive(Clone, Debug, Deserialize)]
 struct Claims {
+    iss: String,
     #[serde(default)]
     repository_visibility: Option<String>,
 }
@@ -85,10 +86,13 @@ impl IdentityToken {
         Ok(Self { secret, claims })
     }
 
-    /// Says whether everybody may know of the repository.
+    /// Says whether it is of a repository on github.com that everybody may know of. Others, those
+    /// of a server of one's own among them, are unknown to the public Sigstore or not for it to
+    /// know.
     #[must_use]
     pub fn is_public(&self) -> bool {
-        self.claims.repository_visibility.as_deref() == Some("public")
+        self.claims.iss == GITHUB_ISSUER
+            && self.claims.repository_visibility.as_deref() == Some("public")
     }
 
     /// Gives what must not be shown.

@@ -104,6 +104,32 @@ impl Sigstore {
         variables.fold(step, |step, (name, value)| step.env(name, value))
     }
 
+    /// Lets Sigstore's own library for Go, which cosign has, verify a bundle about a SHA-256.
+    ///
+    /// # Errors
+    /// What it says when it does not believe that `identity` has signed.
+    ///
+    /// # Panics
+    /// When the program is not there.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the program is started with nothing in between"
+    )]
+    pub fn believes(&self, bundle: &[u8], sha256: &str, identity: &str) -> Result<(), String> {
+        let file = self.folder.path().join("bundle.json");
+        fs_err::write(&file, bundle).expect("a file");
+        let output = Command::new(tool("sigstore", "sigstore"))
+            .args(["verify", self.told("trusted-root")])
+            .arg(&file)
+            .args([sha256, identity, self.issuer()])
+            .output()
+            .expect("the program starts");
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+
     /// Gives what it wrote to its log.
     #[must_use]
     pub fn log(&self) -> String {

@@ -20,6 +20,9 @@ import (
 // patience is how long the log may take to start.
 const patience = 30 * time.Second
 
+// origin is what the log calls itself. Who verifies expects its host's name, without a port.
+const origin = "127.0.0.1"
+
 // signatureLog is Rekor, a process of its own.
 type signatureLog struct {
 	address string
@@ -51,7 +54,6 @@ func startLog(folder string) (*signatureLog, error) {
 	if err != nil {
 		return nil, err
 	}
-	origin := fmt.Sprintf("127.0.0.1:%d", ports[0])
 	_, id, err := note.KeyHash(origin, public)
 	if err != nil {
 		return nil, err
@@ -77,7 +79,7 @@ func startLog(folder string) (*signatureLog, error) {
 	if err := process.Start(); err != nil {
 		return nil, err
 	}
-	log := &signatureLog{address: "http://" + origin, public: der, id: id, process: process}
+	log := &signatureLog{address: fmt.Sprintf("http://%s:%d", origin, ports[0]), public: der, id: id, process: process}
 	for since := time.Now(); time.Since(since) < patience; time.Sleep(20 * time.Millisecond) {
 		response, err := http.Get(log.address + "/healthz")
 		if err != nil {

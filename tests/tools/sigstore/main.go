@@ -4,7 +4,7 @@
 // certificates. Every key is made at the start and gone at the end.
 //
 // It is given a folder, prints where everything is as one line of JSON, and ends when its standard
-// input does.
+// input does. Called as `verify` it verifies a bundle.
 package main
 
 import (
@@ -27,6 +27,8 @@ type told struct {
 	Token     string `json:"token"`
 	TUFMirror string `json:"tuf-mirror"`
 	TUFRoot   string `json:"tuf-root"`
+	// TrustedRoot is the file of which the repository of trust has a copy.
+	TrustedRoot string `json:"trusted-root"`
 }
 
 func main() {
@@ -35,10 +37,20 @@ func main() {
 		rekor.Execute()
 		return
 	}
-	if err := run(os.Args[1]); err != nil {
+	if err := command(os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+}
+
+func command(arguments []string) error {
+	if len(arguments) > 0 && arguments[0] == "verify" {
+		return verifyBundle(arguments[1:])
+	}
+	if len(arguments) != 1 {
+		return fmt.Errorf("one argument is wanted, a folder, not %q", arguments)
+	}
+	return run(arguments[0])
 }
 
 func run(folder string) error {
@@ -89,6 +101,10 @@ func run(folder string) error {
 	if err != nil {
 		return err
 	}
+	trusted := filepath.Join(folder, "trusted_root.json")
+	if err := os.WriteFile(trusted, root, 0o644); err != nil {
+		return err
+	}
 	trust := filepath.Join(folder, "tuf")
 	files := map[string][]byte{"trusted_root.json": root, "signing_config.v0.2.json": config}
 	if err := writeTUF(trust, files); err != nil {
@@ -99,11 +115,12 @@ func run(folder string) error {
 		return err
 	}
 	line := told{
-		Issuer:    issuer.address,
-		TokenURL:  issuer.address + "/token",
-		Token:     issuer.bearer,
-		TUFMirror: mirror,
-		TUFRoot:   filepath.Join(trust, "root.json"),
+		Issuer:      issuer.address,
+		TokenURL:    issuer.address + "/token",
+		Token:       issuer.bearer,
+		TUFMirror:   mirror,
+		TUFRoot:     filepath.Join(trust, "root.json"),
+		TrustedRoot: trusted,
 	}
 	if err := json.NewEncoder(os.Stdout).Encode(line); err != nil {
 		return err

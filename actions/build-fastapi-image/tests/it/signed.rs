@@ -186,9 +186,9 @@ async fn who_signs_the_provenance_signs_for_the_bills_of_materials() {
 async fn a_private_repository_is_not_named_in_public() {
     let stage = Stage::open().await;
     // No Sigstore of its own is named: the public one would be asked.
-    let private = stage
-        .sigstore
-        .variables(&[("repository_visibility", "private")]);
+    let github = ("iss", "https://token.actions.githubusercontent.com");
+    let private = ("repository_visibility", "private");
+    let private = stage.sigstore.variables(&[github, private]);
     let step = private
         .iter()
         .fold(stage.build(), |step, (name, value)| step.env(name, value));

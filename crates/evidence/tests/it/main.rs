@@ -70,6 +70,14 @@ async fn what_a_workflow_signs_is_known_to_be_its_own() {
     assert_eq!(found.identity, SIGNER);
     assert_eq!(found.issuer, server.issuer());
     assert_eq!(found.statement, statement());
+
+    // Others believe it as well, and know as well whom not to believe.
+    server.believes(&bundle, SUBJECT, SIGNER).expect("belief");
+    let other = SIGNER.replace("application", "other");
+    let told = server.believes(&bundle, SUBJECT, &other);
+    assert!(told.expect_err("another signer").contains("identity"));
+    let told = server.believes(&bundle, OTHER, SIGNER);
+    assert!(told.expect_err("another subject").contains("digest"));
 }
 
 #[tokio::test]
@@ -148,9 +156,12 @@ async fn a_job_that_may_not_ask_gets_no_token() {
 #[tokio::test]
 async fn a_token_says_whether_the_repository_is_public() {
     let server = Sigstore::start();
-    assert!(token(&server, &[]).await.is_public());
-    let private = [("repository_visibility", "private")];
+    let github = ("iss", "https://token.actions.githubusercontent.com");
+    assert!(token(&server, &[github]).await.is_public());
+    let private = [github, ("repository_visibility", "private")];
     assert!(!token(&server, &private).await.is_public());
+    // A server of one's own calls repositories public that only its users see.
+    assert!(!token(&server, &[]).await.is_public());
 }
 
 #[test]
