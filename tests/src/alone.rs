@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
 use crate::context::Context;
+use crate::http;
 
 /// How long an application may take to answer its first request.
 const START: Duration = Duration::from_secs(30);
@@ -64,13 +65,9 @@ impl<'a> Alone<'a> {
 
     /// Asks for a path; gives what is answered with status 200.
     pub fn get(&self, path: &str) -> Result<String> {
-        let agent: ureq::Agent = ureq::Agent::config_builder()
-            .timeout_global(Some(PATIENCE))
-            .proxy(None)
-            .build()
-            .into();
         let url = format!("http://{}{path}", self.address);
-        Ok(agent.get(url).call()?.body_mut().read_to_string()?)
+        let client = http::client(PATIENCE, true);
+        Ok(client.get(url).call()?.body_mut().read_to_string()?)
     }
 
     /// Sends a signal to the first process.

@@ -11,6 +11,8 @@ use anyhow::{Result, bail};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::http;
+
 /// Workers that each send at an even pace.
 const WORKERS: u32 = 4;
 /// A request that takes longer has failed.
@@ -92,7 +94,7 @@ impl Traffic {
             milliseconds(at(99)),
             milliseconds(worst),
         );
-        let client = client();
+        let client = http::client(PATIENCE, false);
         for order in &total.acknowledged {
             let answer = request(
                 &client,
@@ -139,7 +141,7 @@ impl Tally {
 }
 
 fn send(stop: &AtomicBool, base: &str, host: &str, pause: Duration) -> Tally {
-    let client = client();
+    let client = http::client(PATIENCE, false);
     let mut tally = Tally::default();
     let order = json!({ "customer": "traffic", "lines": [{ "sku": "A-1", "quantity": 1, "unit_price_cents": 100 }] });
     let mut turn = 0u64;
@@ -187,15 +189,6 @@ fn send(stop: &AtomicBool, base: &str, host: &str, pause: Duration) -> Tally {
         thread::sleep(due.saturating_duration_since(Instant::now()));
     }
     tally
-}
-
-fn client() -> ureq::Agent {
-    ureq::Agent::config_builder()
-        .timeout_global(Some(PATIENCE))
-        .http_status_as_error(false)
-        .proxy(None)
-        .build()
-        .into()
 }
 
 /// Sends one request; anything but a 2xx answer that can be read whole is an error.

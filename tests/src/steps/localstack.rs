@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
 use crate::context::Context;
+use crate::http;
 use crate::programs;
 use crate::step::{Outcome, Step};
 
@@ -119,12 +120,7 @@ fn start(cx: &Context, installed: &install::Installed) -> Result<()> {
 
 /// Asks LocalStack how it is: it must be ours, with the services of the extension.
 fn health() -> Result<Value> {
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .timeout_global(Some(Duration::from_secs(5)))
-        .proxy(None)
-        .build()
-        .into();
-    let text = agent
+    let text = http::client(Duration::from_secs(5), true)
         .get(format!("{}/_localstack/health", endpoint()))
         .call()
         .context("ask LocalStack how it is")?
