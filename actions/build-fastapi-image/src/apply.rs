@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use action_kit::{Context, Failed};
-use futures::future::try_join_all;
 use oci_image::{Artifact, Descriptor, Digest, Document, Image, Index};
 use oci_registry::{Blobs, Layout, Registry, Source};
 
@@ -223,10 +222,7 @@ impl Build<'_> {
             .registry
             .push_all(images, index, &blobs, repository)
             .await?;
-        // Side by side: where a registry keeps no lists itself, each waits to see that its entry stays.
-        let attaching = artifacts.iter();
-        let attaching = attaching.map(|artifact| self.registry.attach(artifact, repository));
-        try_join_all(attaching).await?;
+        self.registry.attach(artifacts, repository).await?;
         let (bytes, kind) = (&*whole.bytes, &*whole.descriptor.media_type);
         for tag in &self.request.tags {
             let target = with_tag(repository, tag);

@@ -7,51 +7,50 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use oci_distribution::Reference;
 use oci_image::{Descriptor, Digest, Document, Index};
 
-use crate::registry::{QUESTIONS, place};
+use crate::registry::QUESTIONS;
 use crate::retry::settle;
 use crate::{Registry, RegistryError};
 
 /// How often the list is written before we give up.
 const ROUNDS: u32 = 10;
 
-/// A list, and what belongs into it: the entry to be added, and every entry that was seen.
+/// A list, and what belongs into it: the entries to be added, and every entry that was seen.
 pub(crate) struct Fallback<'a> {
     registry: &'a Registry,
     tag: Reference,
-    added: Digest,
     known: BTreeMap<Digest, Descriptor>,
 }
 
 impl<'a> Fallback<'a> {
-    pub(crate) fn new(registry: &'a Registry, tag: Reference, added: Descriptor) -> Self {
+    pub(crate) fn new(
+        registry: &'a Registry,
+        tag: Reference,
+        added: impl Iterator<Item = Descriptor>,
+    ) -> Self {
         Self {
             registry,
             tag,
-            added: added.digest.clone(),
-            known: BTreeMap::from([(added.digest.clone(), added)]),
+            known: added.map(|added| (added.digest.clone(), added)).collect(),
         }
     }
 
-    /// Adds the entry and looks until it stays. [`Registry::attach`] says what that is worth.
-    pub(crate) async fn attach(mut self) -> Result<(), RegistryError> {
+    /// Adds the entries and looks until they stay, else gives one that did not.
+    /// [`Registry::attach`] says what that is worth.
+    pub(crate) async fn attach(mut self) -> Result<Option<Digest>, RegistryError> {
+        // Other writers add other entries, and wait for other times.
+        let seed: String = self.known.keys().map(Digest::as_str).collect();
         for round in 1..=ROUNDS {
-            let Some(took) = self.round().await? else {
-                return Ok(());
+            let Some((_, took)) = self.round().await? else {
+                return Ok(None);
             };
-            settle(took, round, self.added.as_str()).await;
+            settle(took, round, &seed).await;
         }
-        if self.round().await?.is_none() {
-            return Ok(());
-        }
-        Err(RegistryError::Unlisted {
-            artifact: format!("{}@{}", place(&self.tag), self.added),
-            subject: self.tag.tag().unwrap_or_default().replace('-', ":"),
-        })
+        Ok(self.round().await?.map(|(lost, _)| lost))
     }
 
-    /// Reads the list and, when it lacks something, writes it; then says how long that took.
-    async fn round(&mut self) -> Result<Option<Duration>, RegistryError> {
-        let _turn = self.registry.turn.lock().await;
+    /// Reads the list and, when it lacks something, writes it; then says what it lacked, and how
+    /// long that took.
+    async fn round(&mut self) -> Result<Option<(Digest, Duration)>, RegistryError> {
         let started = Instant::now();
         let mut index = self.registry.tagged(&self.tag).await?;
         let mut lacking = self.known.clone();
@@ -59,12 +58,12 @@ impl<'a> Fallback<'a> {
             lacking.remove(&listed.digest);
             self.known.insert(listed.digest.clone(), listed.clone());
         }
-        if lacking.is_empty() {
+        let Some(lacked) = lacking.keys().next().cloned() else {
             return Ok(None);
-        }
+        };
         index.manifests.extend(lacking.into_values());
         self.write(index).await?;
-        Ok(Some(started.elapsed()))
+        Ok(Some((lacked, started.elapsed())))
     }
 
     async fn write(&mut self, mut index: Index) -> Result<(), RegistryError> {

@@ -42,6 +42,7 @@ mod fallback;
 mod layout;
 mod listing;
 mod push;
+mod reference;
 mod referrers;
 mod registry;
 mod retry;
@@ -57,14 +58,7 @@ pub use error::RegistryError;
 pub use layout::Layout;
 pub use oci_distribution::Reference;
 pub use push::Pushed;
+pub use reference::reference;
 pub use registry::{Published, Registry};
 pub use traffic::Traffic;
 pub use tree::add_tree;
-
-/// Reads a reference as people write it: `python:3.14-slim` is Docker Hub's.
-pub fn reference(text: &str) -> Result<Reference, RegistryError> {
-    text.parse().map_err(|source| RegistryError::Reference {
-        text: text.into(),
-        source,
-    })
-}

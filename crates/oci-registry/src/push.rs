@@ -34,6 +34,16 @@ struct Part<'a> {
     kind: Kind,
 }
 
+impl Part<'_> {
+    /// Says whether its bytes are in a repository already.
+    fn is_in(&self, repository: &Reference) -> bool {
+        match self.source.as_deref() {
+            Some(Source::Registry(from)) => place(from) == place(repository),
+            _ => false,
+        }
+    }
+}
+
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
     Layer,
@@ -51,7 +61,8 @@ impl Registry {
     /// Pushes images and, if given, their index to a repository: the blobs that it lacks, several
     /// at once, then the manifests, and the index last. All are pushed by digest; no tag is
     /// written. A push that fails leaves blobs and manifests that nothing names yet, with which
-    /// the next one goes on.
+    /// the next one goes on. Nothing is sent or asked for when the repository has the last of them
+    /// already: no registry takes a manifest that names what it does not have.
     pub async fn push_all(
         &self,
         images: &[Image],
@@ -59,11 +70,11 @@ impl Registry {
         blobs: &Blobs,
         repository: &Reference,
     ) -> Result<Pushed, RegistryError> {
-        let parts = images.iter().flat_map(|image| parts_of(image, blobs));
-        let lacking = self.lacking(parts, repository).await?;
-        let lacked: BTreeSet<Digest> = lacking.keys().cloned().collect();
-        let named = index.map(Document::digest);
-        let named = named.or_else(|| images.first().map(Image::digest));
+        let named = match (index, images) {
+            (Some(index), _) => Some(index.digest()),
+            (None, [image]) => Some(image.digest()),
+            (None, _) => None,
+        };
         let mut pushed = Pushed {
             reference: named.map_or_else(
                 || place(repository),
@@ -73,6 +84,14 @@ impl Registry {
             layers_sent: 0,
             mounted: 0,
         };
+        if let Some(digest) = named
+            && self.has_manifest(repository, digest).await?
+        {
+            return Ok(pushed);
+        }
+        let parts = images.iter().flat_map(|image| parts_of(image, blobs));
+        let lacking = self.lacking(parts, repository).await?;
+        let lacked: BTreeSet<Digest> = lacking.keys().cloned().collect();
         for moved in self.bring(lacking, repository).await? {
             match moved {
                 Moved::Mounted => pushed.mounted += 1,
@@ -184,7 +203,8 @@ impl Registry {
             .await
     }
 
-    /// Finds out which blobs a repository lacks.
+    /// Finds out which blobs a repository lacks. It is not asked for those of an image that was
+    /// found in it.
     async fn lacking<'a>(
         &self,
         parts: impl Iterator<Item = Part<'a>>,
@@ -192,6 +212,7 @@ impl Registry {
     ) -> Result<BTreeMap<Digest, Part<'a>>, RegistryError> {
         self.authenticate(repository).await?;
         let parts: BTreeMap<Digest, Part<'a>> = parts
+            .filter(|part| !part.is_in(repository))
             .map(|part| (part.descriptor.digest.clone(), part))
             .collect();
         stream::iter(parts)

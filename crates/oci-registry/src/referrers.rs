@@ -2,7 +2,9 @@
 //! API of OCI 1.1), or the index under a tag that clients keep where a registry has none.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
+use futures::future::{try_join, try_join_all};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use oci_distribution::Reference;
 use oci_distribution::RegistryOperation;
@@ -23,7 +25,7 @@ const UNSUPPORTED: [u16; 4] = [400, 404, 405, 406];
 /// How many pages of referrers are read; a registry that has more goes round in circles.
 const PAGES: usize = 1000;
 /// How often a registry is asked whether it lists an artifact by now.
-const LOOKS: u32 = 6;
+const LOOKS: u32 = 7;
 
 /// A page of the registry's list, and where the next one is.
 struct Page {
@@ -44,18 +46,18 @@ struct Kind {
 }
 
 impl Registry {
-    /// Attaches an artifact to its subject, which is in the same repository, and returns when the
-    /// artifact was seen in the list of the subject's referrers. What is attached already stays as
-    /// it is and nothing is sent.
+    /// Attaches artifacts to their subjects, which are in the same repository, and returns when all
+    /// were seen in the lists of their subjects' referrers. What is attached already stays as it is
+    /// and nothing is sent.
     ///
     /// Where the registry has the referrers API it keeps the list, and any number of writers can
     /// attach at once. Elsewhere the list is an index under the tag `sha256-DIGEST`, as the
-    /// distribution specification says, and each writer reads it, adds an entry and writes it
+    /// distribution specification says, and each writer reads it, adds its entries and writes it
     /// whole. No registry offers a conditional write there, so this cannot be made exact: of two
     /// writers that read the same list, the one that writes last undoes what the other added.
     /// Therefore everyone here
     ///
-    /// - takes turns with the other tasks of its process,
+    /// - adds all entries of a subject in one go,
     /// - writes as soon as it has read, then waits for longer than its own reading and writing
     ///   took, and reads again: what another writer undid in the meantime is missing, and is added
     ///   again, for a bounded number of rounds at times that differ from writer to writer,
@@ -67,30 +69,61 @@ impl Registry {
     /// artifact itself is never lost, and attaching it again lists it again.
     pub async fn attach(
         &self,
-        artifact: &Artifact,
+        artifacts: &[Artifact],
         repository: &Reference,
-    ) -> Result<Digest, RegistryError> {
-        let digest = artifact.digest();
-        let subject = &artifact.subject().digest;
-        self.push_artifact(artifact, repository).await?;
+    ) -> Result<(), RegistryError> {
+        let mut subjects: BTreeMap<&Digest, Vec<&Artifact>> = BTreeMap::new();
+        for artifact in artifacts {
+            let subject = &artifact.subject().digest;
+            subjects.entry(subject).or_default().push(artifact);
+        }
+        let subjects = subjects.into_iter();
+        let attaching = subjects.map(|(subject, artifacts)| async move {
+            let lost = self.attach_to(subject, &artifacts, repository).await?;
+            match lost {
+                None => Ok(()),
+                Some(lost) => Err(RegistryError::Unlisted {
+                    artifact: format!("{}@{lost}", place(repository)),
+                    subject: subject.to_string(),
+                }),
+            }
+        });
+        try_join_all(attaching).await.map(|_| ())
+    }
+
+    /// Attaches artifacts to one subject, and gives one that its list does not keep, if any.
+    async fn attach_to(
+        &self,
+        subject: &Digest,
+        artifacts: &[&Artifact],
+        repository: &Reference,
+    ) -> Result<Option<Digest>, RegistryError> {
+        let pushes = artifacts.iter();
+        let pushes = pushes.map(|artifact| self.push_artifact(artifact, repository));
+        let (mut answer, _) =
+            try_join(self.listed(repository, subject, None), try_join_all(pushes)).await?;
+        let mut lost = None;
         for look in 1..=LOOKS {
-            let asked = std::time::Instant::now();
-            match self.listed(repository, subject, None).await? {
-                Some(list) if list.iter().any(|listed| listed.digest == *digest) => {
-                    return Ok(digest.clone());
-                }
-                Some(_) => settle(asked.elapsed(), look, digest.as_str()).await,
-                None => {
-                    let tag = fallback_tag(repository, subject);
-                    let list = Fallback::new(self, tag, artifact.descriptor());
-                    return list.attach().await.map(|()| digest.clone());
-                }
+            let asked = Instant::now();
+            if look > 1 {
+                answer = self.listed(repository, subject, None).await?;
+            }
+            let Some(listed) = &answer else {
+                let tag = fallback_tag(repository, subject);
+                let added = artifacts.iter().map(|artifact| artifact.descriptor());
+                return Fallback::new(self, tag, added).attach().await;
+            };
+            let mut digests = artifacts.iter().map(|artifact| artifact.digest());
+            let is_listed = |digest: &Digest| listed.iter().any(|entry| entry.digest == *digest);
+            lost = digests.find(|digest| !is_listed(digest)).cloned();
+            match &lost {
+                None => break,
+                // The first list was asked for while the artifacts were on their way.
+                Some(_) if look == 1 => {}
+                Some(lost) => settle(asked.elapsed(), look, lost.as_str()).await,
             }
         }
-        Err(RegistryError::Unlisted {
-            artifact: format!("{}@{digest}", place(repository)),
-            subject: subject.to_string(),
-        })
+        Ok(lost)
     }
 
     /// Lists what is attached to a subject, of one type or all, in the order of types and digests.

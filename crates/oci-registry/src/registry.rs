@@ -1,6 +1,5 @@
 //! Registries, through `oci_distribution`: what a reference means, and tags.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
@@ -10,7 +9,6 @@ use oci_distribution::secrets::RegistryAuth;
 use oci_distribution::{Client, Reference};
 use oci_image::{Descriptor, Digest, Document, Image, Index, Manifest, Platform, media_type};
 use serde::Deserialize;
-use tokio::sync::Mutex;
 
 use crate::retry::{is_absent, with_retry};
 use crate::traffic::Meter;
@@ -39,8 +37,6 @@ pub struct Registry {
     pub(crate) http: reqwest::Client,
     pub(crate) access: Access,
     pub(crate) meter: Meter,
-    /// Lets the tasks of this process take turns where a registry has no lists of its own.
-    pub(crate) turn: Arc<Mutex<()>>,
 }
 
 /// What a reference means: an index with its images, or one image.
@@ -85,7 +81,6 @@ impl Registry {
             http,
             access,
             meter: Meter::default(),
-            turn: Arc::default(),
         })
     }
 

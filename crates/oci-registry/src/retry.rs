@@ -18,7 +18,7 @@ const FIRST_WAIT: Duration = Duration::from_millis(250);
 /// The same, when there are too many requests.
 const FIRST_THROTTLED_WAIT: Duration = Duration::from_millis(500);
 /// The bounds of how long others are waited for.
-const SHORTEST_SETTLE: Duration = Duration::from_millis(100);
+const SHORTEST_SETTLE: Duration = Duration::from_millis(50);
 const LONGEST_SETTLE: Duration = Duration::from_secs(5);
 
 /// Does something with a registry; what may work the next time is tried again.
@@ -68,7 +68,7 @@ pub(crate) fn jitter(most: Duration, attempt: u32, seed: &str) -> Duration {
 /// have ended as well; longer and less evenly with each round, so that those who got into each
 /// other's way part.
 pub(crate) async fn settle(took: Duration, round: u32, seed: &str) {
-    let settled = (took * 3).clamp(SHORTEST_SETTLE, LONGEST_SETTLE);
+    let settled = (took * 4).clamp(SHORTEST_SETTLE, LONGEST_SETTLE);
     let spread = settled * 2_u32.pow(round.min(6) - 1) / 2;
     let extra = jitter(spread.min(LONGEST_SETTLE), round, seed);
     tokio::time::sleep(settled + extra).await;

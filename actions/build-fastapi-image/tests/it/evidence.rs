@@ -43,7 +43,7 @@ impl Shop {
         let subject = found.expect("an image").descriptor;
         let content = document.to_string().into_bytes();
         let artifact = Artifact::of(kind, kind, content, subject, BTreeMap::new());
-        let attached = self.registry.attach(&artifact, &image).await;
+        let attached = self.registry.attach(&[artifact], &image).await;
         attached.expect("an artifact");
     }
 }

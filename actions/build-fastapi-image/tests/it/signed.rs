@@ -173,7 +173,7 @@ async fn who_signs_the_provenance_signs_for_the_bills_of_materials() {
     let subject = found.expect("an image").descriptor;
     for (kind, content) in [(SBOM, forged), (BUNDLE, bundle)] {
         let artifact = Artifact::of(kind, kind, content, subject.clone(), BTreeMap::new());
-        let attached = stage.shop.registry.attach(&artifact, &to).await;
+        let attached = stage.shop.registry.attach(&[artifact], &to).await;
         attached.expect("an artifact");
     }
     let verified = stage.verify(&copied, &[("certificate-identity", SIGNER)]);
