@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use action_kit::{Context, Failed};
+use futures::future::{join, try_join_all};
 use oci_image::{Artifact, Descriptor, Digest, Document, Image, Index};
 use oci_registry::{Blobs, Layout, Registry, Source};
 
@@ -224,17 +225,19 @@ impl Build<'_> {
             .await?;
         self.registry.attach(artifacts, repository).await?;
         let (bytes, kind) = (&*whole.bytes, &*whole.descriptor.media_type);
-        for tag in &self.request.tags {
+        let write = async |tag: &String| {
             let target = with_tag(repository, tag);
-            self.registry.tag_document(bytes, kind, &target).await?;
-        }
-        if let Some(tag) = &self.request.cache_tag {
-            let target = with_tag(repository, tag);
+            self.registry.tag_document(bytes, kind, &target).await
+        };
+        let cached = async {
+            let tag = self.request.cache_tag.as_ref()?;
             // Only later builds would gain from it, so that this one does not fail for it.
-            if let Err(error) = self.registry.tag_document(bytes, kind, &target).await {
-                tracing::warn!("later builds cannot reuse the layers by tag `{tag}`: {error}");
-            }
-        }
+            let error = write(tag).await.err()?;
+            tracing::warn!("later builds cannot reuse the layers by tag `{tag}`: {error}");
+            Some(())
+        };
+        let tagged = try_join_all(self.request.tags.iter().map(write));
+        join(tagged, cached).await.0?;
         tracing::info!("pushed {}", pushed.reference);
         Ok(Some(pushed.reference))
     }

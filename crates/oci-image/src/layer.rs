@@ -37,7 +37,7 @@ impl Layer {
 pub enum Level {
     /// Little: for what stays on this machine.
     Fast,
-    /// The usual: for what is sent.
+    /// What makes a layer no larger than those of other tools: for what is sent.
     Small,
 }
 
@@ -125,7 +125,7 @@ impl<W: Write> LayerWriter<W> {
     pub fn new(out: W, level: Level) -> Self {
         let level = match level {
             Level::Fast => Compression::new(1),
-            Level::Small => Compression::new(6),
+            Level::Small => Compression::new(7),
         };
         // 255 is "unknown": the machine that compresses must not show.
         let gzip = GzBuilder::new()

@@ -32,6 +32,6 @@ fn the_digest_of_a_layer_is_that_of_its_form() {
     // Whoever changes this renames what earlier builds left: see `FORM` of build-fastapi-image.
     assert_eq!(
         layer.digest.as_str(),
-        "sha256:36ccaeacc165956da4467c24f2ba880fa48e32d7ec1ca92cf3d876fb5b6b170d"
+        "sha256:4115b2db799171321b237566e0690db35cccc5698675062af2490e889595573b"
     );
 }

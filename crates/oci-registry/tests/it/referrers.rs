@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::slice;
 
 use oci_image::{Artifact, Descriptor, Digest, Document, Index, Manifest, media_type};
 use oci_registry::{Reference, Registry, RegistryError};
@@ -48,8 +49,8 @@ async fn listed(registry: &Registry, at: &Reference, subject: &Descriptor) -> Ve
 }
 
 async fn attach(registry: &Registry, artifact: &Artifact, at: &Reference) {
-    let artifacts = std::slice::from_ref(artifact);
-    registry.attach(artifacts, at).await.expect("an attachment");
+    let attached = registry.attach(slice::from_ref(artifact), at).await;
+    attached.expect("an attachment");
 }
 
 fn sorted<'a>(artifacts: impl IntoIterator<Item = &'a Artifact>) -> Vec<Descriptor> {
@@ -154,7 +155,7 @@ async fn a_list_that_breaks_is_told_and_not_taken_for_empty() {
 
     let broken = Fault::Status("500 Internal Server Error");
     faulty.inject("GET", "/manifests/sha256-", 5, broken);
-    let error = registry.attach(&[two.clone()], &target).await;
+    let error = registry.attach(slice::from_ref(&two), &target).await;
     let error = error.expect_err("a broken registry").to_string();
     assert!(error.starts_with("read `"), "{error}");
     assert_eq!(listed(&registry, &target, &subject).await, sorted([&one]));
@@ -246,9 +247,8 @@ async fn a_writer_that_is_always_undone_gives_up() {
         Fault::Overwritten(theirs.bytes().into()),
     );
     let artifact = artifact(&subject, "lost");
-    let error = registry(faulty.address)
-        .attach(&[artifact.clone()], &target)
-        .await;
+    let registry = registry(faulty.address);
+    let error = registry.attach(slice::from_ref(&artifact), &target).await;
     let error = error.expect_err("a lost entry");
     assert!(matches!(error, RegistryError::Unlisted { .. }), "{error:?}");
     assert_eq!(
