@@ -41,6 +41,12 @@ where
     }
 }
 
+/// Names a call, so that the service knows it when it comes a second time. It is the name of a
+/// change set as well.
+fn token() -> String {
+    format!("{PREFIX}{}", jiff::Timestamp::now().as_nanosecond())
+}
+
 /// Says whether an answer means that the stack (or change set) is not there.
 fn is_absent(error: &ServiceError) -> bool {
     error.is("ChangeSetNotFound")
@@ -91,12 +97,13 @@ impl CloudFormation {
         } else {
             ChangeSetType::Create
         };
-        let name = format!("{PREFIX}{}", jiff::Timestamp::now().as_nanosecond());
+        let name = token();
         let created = self
             .client
             .create_change_set()
             .stack_name(&layer.stack)
             .change_set_name(&name)
+            .client_token(&name)
             .change_set_type(kind)
             .template_body(&layer.template.body)
             .capabilities(Capability::CapabilityIam)
@@ -194,18 +201,36 @@ impl CloudFormation {
         })
     }
 
-    /// Executes a change set.
+    /// Executes a change set; one that is being executed already is fine: an earlier attempt may
+    /// have got through without its answer.
     pub async fn execute(&self, stack: &str, change_set: &str) -> Result<(), InfraError> {
-        self.client
+        let answer = self
+            .client
             .execute_change_set()
             .stack_name(stack)
             .change_set_name(change_set)
+            .client_request_token(token())
             .send()
-            .await
-            .map(|_| ())
-            .map_err(failed(format!(
-                "execute the change set of the stack `{stack}`"
-            )))
+            .await;
+        let Err(error) = answer.map_err(ServiceError::from) else {
+            return Ok(());
+        };
+        if error.is("InvalidChangeSetStatus") && self.is_under_way(stack, change_set).await? {
+            return Ok(());
+        }
+        Err(InfraError::Call {
+            doing: format!("execute the change set of the stack `{stack}`"),
+            source: error,
+        })
+    }
+
+    /// Says whether a change set is being executed, or was.
+    async fn is_under_way(&self, stack: &str, change_set: &str) -> Result<bool, InfraError> {
+        let found = self.describe_change_set(stack, change_set, None).await?;
+        let status = found.execution_status();
+        Ok(status.is_some_and(|status| {
+            matches!(status.as_str(), "EXECUTE_IN_PROGRESS" | "EXECUTE_COMPLETE")
+        }))
     }
 
     /// Deletes a change set; one that is not there is fine.
@@ -281,6 +306,7 @@ impl CloudFormation {
         self.client
             .delete_stack()
             .stack_name(id)
+            .client_request_token(token())
             .set_role_arn(self.role.clone())
             .send()
             .await
@@ -293,6 +319,7 @@ impl CloudFormation {
         self.client
             .continue_update_rollback()
             .stack_name(stack)
+            .client_request_token(token())
             .set_role_arn(self.role.clone())
             .send()
             .await

@@ -60,12 +60,17 @@ pub enum InfraError {
         reason: String,
     },
     /// It takes longer than it may.
-    #[error("the stack `{stack}` is still {status} after {seconds} seconds")]
+    #[error(
+        "the stack `{stack}` is still {status} after {seconds} seconds{}",
+        waits_for(waiting)
+    )]
     TimedOut {
         /// The stack.
         stack: String,
         /// Its status.
         status: String,
+        /// The last event of each resource that it waits for.
+        waiting: Vec<Event>,
         /// How long the run was.
         seconds: u64,
     },
@@ -204,6 +209,12 @@ impl Failure for InfraError {
             Self::Stack { .. } => "the stack's events in the CloudFormation console say more; the \
                                    next run goes on from there"
                 .into(),
+            Self::TimedOut { waiting, .. } if waiting.iter().any(may_be_held) => {
+                "a network that is not deleted is in use by something outside of the stack, mostly \
+                 the interface of a load balancer that Kubernetes made: delete that and run again; \
+                 AWS goes on by itself"
+                    .into()
+            }
             Self::TimedOut { .. } => "AWS goes on by itself: run again to follow it, or raise \
                                       `timeout-seconds`"
                 .into(),
@@ -258,4 +269,26 @@ fn call_hint(answer: &ServiceError) -> String {
         None => "look whether the endpoint (AWS_ENDPOINT_URL, or AWS itself) can be reached".into(),
         Some(_) => "correct what the answer names and run again".into(),
     }
+}
+
+fn waits_for(events: &[Event]) -> String {
+    let named = events.iter().map(|event| {
+        let (name, kind, status) = (&event.logical_id, &event.kind, &event.status);
+        match &*event.reason {
+            "" => format!("{name} ({kind}) is {status}"),
+            reason => format!("{name} ({kind}) is {status}: {reason}"),
+        }
+    });
+    let named: Vec<String> = named.collect();
+    if named.is_empty() {
+        return String::new();
+    }
+    format!("; {}", named.join(", "))
+}
+
+/// Says whether a resource stays until what uses it is gone.
+fn may_be_held(event: &Event) -> bool {
+    let network = ["Subnet", "SecurityGroup", "VPC", "InternetGateway"];
+    let kind = event.kind.strip_prefix("AWS::EC2::").unwrap_or_default();
+    event.status == "DELETE_IN_PROGRESS" && network.iter().any(|part| kind.starts_with(part))
 }

@@ -20,6 +20,7 @@ mod render;
 pub mod settings;
 pub mod stack;
 pub mod template;
+pub mod usual;
 pub mod watch;
 
 use action_kit::{Context, Failed, Metadata, Outcome, Report};
@@ -240,7 +241,12 @@ impl<'a> Run<'a> {
             Outcome::Planned
         };
         let stacks = self.stacks().await?;
-        Ok(render::report(outcome, &plan, &stacks).line(plan.to_text()))
+        let report = render::report(outcome, &plan, &stacks).line(plan.to_text());
+        Ok(if plan.is_empty() {
+            report
+        } else {
+            report.line(render::usually(&plan))
+        })
     }
 
     async fn observe(
@@ -347,6 +353,7 @@ impl<'a> Run<'a> {
             }
             return Ok(render::report(Outcome::Planned, &plan, &[])
                 .line(plan.to_text())
+                .line(render::usually(&plan))
                 .line(format!("To destroy it, set confirm-destroy: {name}")));
         }
         self.show(&plan);
@@ -431,5 +438,8 @@ impl<'a> Run<'a> {
     fn show(&self, plan: &::plan::Plan) {
         let _group = self.context.console.group("Plan");
         self.context.console.line(plan.to_text());
+        if !plan.is_empty() {
+            self.context.console.line(render::usually(plan));
+        }
     }
 }

@@ -5,6 +5,7 @@ use plan::Plan;
 use serde_json::{Value, json};
 
 use crate::stack::Stack;
+use crate::usual;
 
 /// What a comment on GitHub holds at most, in characters; bytes are no fewer.
 const COMMENT: usize = 65_536;
@@ -32,6 +33,14 @@ pub(crate) fn outputs_json(stacks: &[Stack]) -> Value {
         .collect()
 }
 
+/// Says how long a plan usually takes.
+pub(crate) fn usually(plan: &Plan) -> String {
+    match usual::minutes_of(plan) {
+        0 => String::new(),
+        minutes => format!("Usually takes about {minutes} min."),
+    }
+}
+
 /// Starts the report of a plan, carried out or not.
 pub(crate) fn report(outcome: Outcome, plan: &Plan, stacks: &[Stack]) -> Report {
     let mut report = Report::new(outcome)
@@ -42,7 +51,9 @@ pub(crate) fn report(outcome: Outcome, plan: &Plan, stacks: &[Stack]) -> Report 
             plan.to_markdown_within(COMMENT, "the run's summary shows them"),
         )
         .field("plan", plan)
-        .markdown(plan.to_markdown());
+        .field("usual-minutes", usual::minutes_of(plan))
+        .markdown(plan.to_markdown())
+        .markdown(format!("\n{}", usually(plan)));
     if !stacks.is_empty() {
         report = report.output("stacks", outputs_json(stacks).to_string());
     }

@@ -176,6 +176,16 @@ impl Event {
     }
 }
 
+/// Gives the last event of each resource that something is being done to, in the order of names.
+#[must_use]
+pub fn under_way(events: &[Event]) -> Vec<Event> {
+    let resources = events.iter().filter(|event| event.kind != STACK_TYPE);
+    let last: BTreeMap<&str, &Event> = resources.map(|event| (&*event.logical_id, event)).collect();
+    let waiting = last.into_values();
+    let waiting = waiting.filter(|event| event.status.ends_with("_IN_PROGRESS"));
+    waiting.cloned().collect()
+}
+
 /// Finds the failure that the others follow from: the first one that is no cancellation.
 #[must_use]
 pub fn first_failure<'a>(events: &'a [Event], stack_id: &str) -> Option<&'a Event> {

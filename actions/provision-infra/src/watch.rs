@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use crate::cloudformation::CloudFormation;
 use crate::error::InfraError;
-use crate::stack::{Event, first_failure};
+use crate::stack::{Event, first_failure, under_way};
+use crate::usual;
 
 /// How long to wait between two looks: soon at first, then every few seconds.
 #[derive(Clone, Copy, Debug)]
@@ -41,14 +42,15 @@ impl Deadline {
         }
     }
 
-    /// Fails when the time is up.
-    pub fn check(&self, stack: &str, status: &str) -> Result<(), InfraError> {
+    /// Fails when the time is up, and says what was waited for.
+    pub fn check(&self, stack: &str, status: &str, seen: &[Event]) -> Result<(), InfraError> {
         if self.start.elapsed() < Duration::from_secs(self.seconds) {
             return Ok(());
         }
         Err(InfraError::TimedOut {
             stack: stack.into(),
             status: status.into(),
+            waiting: under_way(seen),
             seconds: self.seconds,
         })
     }
@@ -103,7 +105,7 @@ pub async fn follow(
                 events: seen,
             });
         }
-        deadline.check(name, &status)?;
+        deadline.check(name, &status, &seen)?;
         pace.wait().await;
     }
 }
@@ -114,10 +116,11 @@ fn tell(name: &str, event: &Event, stack_id: &str) {
     } else {
         format!("{} ({})", event.logical_id, event.kind)
     };
-    let reason = if event.reason.is_empty() {
-        String::new()
-    } else {
-        format!(": {}", event.reason)
+    let usual = usual::minutes(&event.kind).filter(|_| event.status == "CREATE_IN_PROGRESS");
+    let reason = match (usual, &*event.reason) {
+        (Some(minutes), _) => format!(": usually takes about {minutes} minutes"),
+        (None, "") => String::new(),
+        (None, reason) => format!(": {reason}"),
     };
     tracing::info!("{name}: {:<20} {subject}{reason}", event.status);
 }

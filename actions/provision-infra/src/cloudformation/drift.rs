@@ -45,7 +45,7 @@ impl CloudFormation {
                     return Ok(answer.detection_status_reason().map(String::from));
                 }
                 _ => {
-                    deadline.check(stack, status)?;
+                    deadline.check(stack, status, &[])?;
                     pace.wait().await;
                 }
             }

@@ -1,5 +1,6 @@
 //! A run that is killed in the middle: the next one goes on.
 
+use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
@@ -17,62 +18,112 @@ enum Kill {
     After,
 }
 
-/// Tells when a change set is about to be executed, and lets that happen or not.
-fn watched(kill: Kill) -> (String, Receiver<()>) {
-    let (teller, executed) = channel();
+/// Tells when something is about to be asked for, and lets that happen or not.
+fn watched(action: &str, kill: Kill) -> (String, Receiver<()>) {
+    let (teller, asked) = channel();
+    let action = format!("Action={action}&");
     let own = proxy(move |text, _| {
-        let execute = text.contains("Action=ExecuteChangeSet");
-        if execute {
+        let asks = text.contains(&action);
+        if asks {
             let _ = teller.send(());
         }
-        execute && kill == Kill::Before
+        asks && kill == Kill::Before
     });
-    (own, executed)
+    (own, asked)
 }
 
-fn a_run_that_is_killed(tag: &str, kill: Kill) {
-    let project = project(tag);
-    let folder = TempDir::new().unwrap();
-    prepare(
-        folder.path(),
-        &configuration(&project, ""),
-        Some((NETWORK, CLUSTER)),
-    );
-    let (proxy, executed) = watched(kill);
+/// Runs the action until it asks for something, and kills it then.
+fn run_until(folder: &Path, arguments: &[&str], action: &str, kill: Kill) {
+    let (proxy, asked) = watched(action, kill);
     let mut child = Command::new(BINARY)
-        .args(["--mode=apply", "--stacks=stacks"])
+        .args(["--stacks=stacks"])
+        .args(arguments)
         .env("AWS_ENDPOINT_URL", proxy)
         .env("AWS_ACCESS_KEY_ID", "test")
         .env("AWS_SECRET_ACCESS_KEY", "test")
-        .current_dir(folder.path())
+        .current_dir(folder)
         .to_std()
         .stderr(std::process::Stdio::null())
         .spawn()
         .unwrap();
-    let told = executed.recv_timeout(Duration::from_mins(1));
+    let told = asked.recv_timeout(Duration::from_mins(1));
     child.kill().unwrap();
     child.wait().unwrap();
-    told.expect("the run gets as far as executing a change set");
-    let network = format!("{project}-test-network");
-    if kill == Kill::Before {
-        assert_eq!(status(&network).as_deref(), Some("REVIEW_IN_PROGRESS"));
+    told.unwrap_or_else(|_| panic!("the run never gets as far as {action}"));
+}
+
+/// Kills one run of each at the same call, before and after it reaches CloudFormation, and lets
+/// the next one go on.
+fn killed_at(tag: &str, action: &str) {
+    let project = project(tag);
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    prepare(
+        folder,
+        &configuration(&project, ""),
+        Some((NETWORK, CLUSTER)),
+    );
+    let name = format!("{project}-test");
+    let network = format!("{name}-network");
+    for kill in [Kill::Before, Kill::After] {
+        run_until(folder, &["--mode=apply"], action, kill);
+        if (action, kill) == ("ExecuteChangeSet", Kill::Before) {
+            assert_eq!(status(&network).as_deref(), Some("REVIEW_IN_PROGRESS"));
+        }
+        let applied = step(folder, "apply").input("stacks", "stacks").run();
+        assert_eq!(applied.code, 0, "{}", applied.log);
+        assert_eq!(status(&network).as_deref(), Some("CREATE_COMPLETE"));
+        let again = step(folder, "apply").input("stacks", "stacks").run();
+        assert_eq!(again.outputs["outcome"], "unchanged", "{}", again.log);
+        destroyed(folder, &project);
     }
+}
 
-    let applied = step(folder.path(), "apply").input("stacks", "stacks").run();
-    assert_eq!(applied.code, 0, "{}", applied.log);
-    assert_eq!(status(&network).as_deref(), Some("CREATE_COMPLETE"));
-    let again = step(folder.path(), "apply").input("stacks", "stacks").run();
-    assert_eq!(again.outputs["outcome"], "unchanged", "{}", again.log);
-    assert_eq!(destroy(folder.path(), &project).code, 0);
-    assert_eq!(status(&network), None);
+fn destroyed(folder: &Path, project: &str) {
+    let finished = destroy(folder, project);
+    assert_eq!(finished.code, 0, "{}", finished.log);
+    for layer in ["network", "cluster"] {
+        assert_eq!(status(&format!("{project}-test-{layer}")), None);
+    }
 }
 
 #[test]
-fn killed_before_a_change_set_is_executed() {
-    a_run_that_is_killed("ka", Kill::Before);
+fn killed_when_a_change_set_is_made() {
+    killed_at("ka", "CreateChangeSet");
 }
 
 #[test]
-fn killed_while_a_change_set_is_executed() {
-    a_run_that_is_killed("kb", Kill::After);
+fn killed_when_a_change_set_is_executed() {
+    killed_at("kb", "ExecuteChangeSet");
+}
+
+#[test]
+fn killed_when_a_stack_is_protected() {
+    killed_at("kc", "UpdateTerminationProtection");
+}
+
+#[test]
+fn killed_while_the_events_are_read() {
+    killed_at("kd", "DescribeStackEvents");
+}
+
+#[test]
+fn killed_when_stacks_are_deleted() {
+    let project = project("ke");
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    prepare(
+        folder,
+        &configuration(&project, ""),
+        Some((NETWORK, CLUSTER)),
+    );
+    let confirmed = format!("--confirm-destroy={project}-test");
+    for action in ["UpdateTerminationProtection", "DeleteStack"] {
+        for kill in [Kill::Before, Kill::After] {
+            let applied = step(folder, "apply").input("stacks", "stacks").run();
+            assert_eq!(applied.code, 0, "{}", applied.log);
+            run_until(folder, &["--mode=destroy", &confirmed], action, kill);
+            destroyed(folder, &project);
+        }
+    }
 }

@@ -10,6 +10,7 @@
 mod bootstrap;
 mod config;
 mod drift;
+mod faults;
 mod inputs;
 mod killed;
 mod life;
