@@ -16,6 +16,7 @@ pub mod inputs;
 pub mod layers;
 pub mod observe;
 pub mod plan;
+pub mod price;
 mod render;
 pub mod settings;
 pub mod stack;
@@ -230,8 +231,9 @@ impl<'a> Run<'a> {
         let mut ledger = Ledger::default();
         let planned = self.observe(&mut ledger).await;
         let discarded = ledger.discard(&self.cloudformation).await;
-        let (_, plan) = planned?;
+        let (observations, plan) = planned?;
         discarded?;
+        let bill = price::bill(&observations, &plan.changes);
         if let Some(file) = &self.inputs.plan_file {
             self.save_plan(&plan, file)?;
         }
@@ -242,11 +244,13 @@ impl<'a> Run<'a> {
         };
         let stacks = self.stacks().await?;
         let report = render::report(outcome, &plan, &stacks).line(plan.to_text());
-        Ok(if plan.is_empty() {
-            report
-        } else {
-            report.line(render::usually(&plan))
-        })
+        if plan.is_empty() {
+            return Ok(report);
+        }
+        Ok(report
+            .field("monthly-cost", &bill)
+            .markdown(bill.to_string())
+            .line(format!("{} {bill}", render::usually(&plan))))
     }
 
     async fn observe(

@@ -15,8 +15,12 @@ pub struct Template {
     pub body: String,
     /// The parameters, and whether each has a default.
     pub parameters: BTreeMap<String, bool>,
+    /// The parameters' defaults.
+    pub defaults: BTreeMap<String, Value>,
     /// The resources, by name.
     pub resources: Vec<Resource>,
+    /// The resources' properties as they are written, by the resource's name.
+    pub properties: BTreeMap<String, Value>,
     /// The names of the outputs.
     pub outputs: Vec<String>,
 }
@@ -37,6 +41,8 @@ struct Document {
 struct ResourceFacts {
     r#type: String,
     deletion_policy: Option<String>,
+    #[serde(default)]
+    properties: Value,
 }
 
 impl Template {
@@ -44,11 +50,21 @@ impl Template {
     pub fn parse(body: impl Into<String>) -> Result<Self, serde_yaml::Error> {
         let body = body.into();
         let document: Document = serde_yaml::from_str(&body)?;
+        let defaults: BTreeMap<String, Value> = document
+            .parameters
+            .iter()
+            .filter_map(|(name, parameter)| Some((name.clone(), parameter.get("Default")?.clone())))
+            .collect();
+        let properties = document.resources.iter();
         Ok(Self {
             parameters: document
                 .parameters
-                .into_iter()
-                .map(|(name, parameter)| (name, parameter.contains_key("Default")))
+                .keys()
+                .map(|name| (name.clone(), defaults.contains_key(name)))
+                .collect(),
+            defaults,
+            properties: properties
+                .map(|(logical_id, facts)| (logical_id.clone(), facts.properties.clone()))
                 .collect(),
             resources: document
                 .resources
