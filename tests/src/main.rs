@@ -23,6 +23,7 @@ mod canary;
 mod components;
 mod context;
 mod docker;
+mod github_schemas;
 mod http;
 mod packaging;
 mod programs;

@@ -72,6 +72,12 @@ impl Report {
         self.outcome
     }
 
+    /// Gives the Markdown of the step summary.
+    #[must_use]
+    pub fn summary(&self) -> &str {
+        &self.markdown
+    }
+
     /// Sets an output that the action's [`Metadata`](crate::Metadata) declares; it stands in the
     /// JSON report as well, under the same name.
     #[must_use]

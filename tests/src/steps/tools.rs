@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 
 use crate::context::{Context, Source};
+use crate::github_schemas;
 use crate::state::sweep;
 use crate::step::{Outcome, Step};
 use crate::tools::{self, CLUSTER_TOOLS, GoTool, PLATFORM_TOOLS};
@@ -33,6 +34,9 @@ fn run(cx: &Context) -> Result<Outcome> {
     let mut built = Vec::new();
     if uv::fetch(cx).context("fetch `uv`")? {
         built.push("uv");
+    }
+    if github_schemas::fetch(cx).context("fetch the description of GitHub's API")? {
+        built.push("github-schemas");
     }
     for tool in &wanted {
         let started = Instant::now();
