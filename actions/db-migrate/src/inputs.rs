@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use action_kit::{Common, Mode};
+use github::CommentInputs;
 use plan::Digest;
 use thiserror::Error;
 
@@ -94,6 +95,10 @@ pub struct Inputs {
     /// How long the whole run may take
     #[arg(long, value_name = "SECONDS", default_value_t = 900, value_parser = clap::value_parser!(u32).range(10..))]
     pub timeout_seconds: u32,
+
+    /// How the plan is shown on a pull request.
+    #[command(flatten)]
+    pub pull_request: CommentInputs,
 
     /// Inputs of every action.
     #[command(flatten)]

@@ -90,7 +90,10 @@ impl Run {
                 }
             })?;
         }
-        Ok(report::planned(&observed, &plan))
+        let report = report::planned(&observed, &plan);
+        let place = self.inputs.cluster.as_deref();
+        let comment = &self.inputs.pull_request;
+        Ok(comment.show(&self.context, &plan, place, report).await)
     }
 
     fn plan_of(&self, observed: &observe::Observed) -> Plan {

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use action_kit::Common;
 use clap::{ArgAction, ValueEnum};
+use github::CommentInputs;
 use plan::Digest;
 use serde::Serialize;
 use thiserror::Error;
@@ -117,6 +118,10 @@ pub struct Inputs {
     /// Digest of the reviewed plan: `apply` refuses to do anything else
     #[arg(long, value_name = "DIGEST")]
     pub plan_digest: Option<Digest>,
+
+    /// How the plan is shown on a pull request.
+    #[command(flatten)]
+    pub pull_request: CommentInputs,
 
     /// What every action takes.
     #[command(flatten)]

@@ -48,7 +48,10 @@ pub(crate) async fn show(session: &Session) -> Result<Report, DeployError> {
     };
     print_differences(session, &observed);
     let report = session.report(outcome, observed.deployed());
-    Ok(describe(report, &plan, &observed).line(plan.to_text()))
+    let report = describe(report, &plan, &observed).line(plan.to_text());
+    let place = session.inputs.cluster.as_deref();
+    let comment = &session.inputs.pull_request;
+    Ok(comment.show(&session.context, &plan, place, report).await)
 }
 
 /// Refuses when a plan was reviewed and this is another.

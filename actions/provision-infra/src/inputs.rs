@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use action_kit::Common;
 use aws_account::Account;
 use clap::ValueEnum;
+use github::CommentInputs;
 use plan::Digest;
 
 use crate::config::EnvironmentName;
@@ -120,6 +121,10 @@ pub struct Inputs {
     /// How long the whole run may take; an EKS cluster needs about ten minutes
     #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
     pub timeout_seconds: u64,
+
+    /// How the plan is shown on a pull request.
+    #[command(flatten)]
+    pub pull_request: CommentInputs,
 
     /// What every action takes.
     #[command(flatten)]

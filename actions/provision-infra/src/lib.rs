@@ -48,10 +48,6 @@ pub const METADATA: Metadata = Metadata {
         ("changes", "How many changes the plan has"),
         ("cluster", "Name of the EKS cluster, when there is one"),
         (
-            "comment",
-            "The plan as Markdown, short enough for a comment of a pull request",
-        ),
-        (
             "drifted",
             "How many resources are not what their templates say, found by `drift`",
         ),
@@ -244,13 +240,18 @@ impl<'a> Run<'a> {
         };
         let stacks = self.stacks().await?;
         let report = render::report(outcome, &plan, &stacks).line(plan.to_text());
-        if plan.is_empty() {
-            return Ok(report);
-        }
-        Ok(report
-            .field("monthly-cost", &bill)
-            .markdown(bill.to_string())
-            .line(format!("{} {bill}", render::usually(&plan))))
+        let report = if plan.is_empty() {
+            report
+        } else {
+            report
+                .field("monthly-cost", &bill)
+                .markdown(bill.to_string())
+                .line(format!("{} {bill}", render::usually(&plan)))
+        };
+        // Both scopes plan for the environment of the same name.
+        let place = (self.inputs.scope == Scope::Bootstrap).then_some("scope bootstrap");
+        let comment = &self.inputs.pull_request;
+        Ok(comment.show(self.context, &plan, place, report).await)
     }
 
     async fn observe(

@@ -7,9 +7,6 @@ use serde_json::{Value, json};
 use crate::stack::Stack;
 use crate::usual;
 
-/// What a comment on GitHub holds at most, in characters; bytes are no fewer.
-const COMMENT: usize = 65_536;
-
 /// Gives the time for a plan's `created`.
 pub(crate) fn now() -> String {
     jiff::Timestamp::now()
@@ -46,10 +43,6 @@ pub(crate) fn report(outcome: Outcome, plan: &Plan, stacks: &[Stack]) -> Report 
     let mut report = Report::new(outcome)
         .output("plan-digest", plan.digest().to_string())
         .output("changes", plan.changes.len().to_string())
-        .output(
-            "comment",
-            plan.to_markdown_within(COMMENT, "the run's summary shows them"),
-        )
         .field("plan", plan)
         .field("usual-minutes", usual::minutes_of(plan))
         .markdown(plan.to_markdown())

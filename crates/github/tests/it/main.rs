@@ -4,6 +4,7 @@
 
 mod comments;
 mod described;
+mod steps;
 mod troubles;
 
 use action_kit::Secret;
