@@ -1,10 +1,11 @@
-//! Why a comment could not be written.
+//! Why GitHub could not be asked or told.
 
 use std::path::PathBuf;
 
 use thiserror::Error;
 
-/// A comment could not be written. Nobody's plan is wrong for that: it is told as a warning.
+/// GitHub could not be asked or told. Where that is about a comment, nobody's plan is wrong for it:
+/// it is told as a warning.
 #[derive(Debug, Error)]
 pub enum GitHubError {
     /// The step gives no token.
@@ -38,6 +39,8 @@ pub enum GitHubError {
         status: u16,
         /// What it said.
         message: String,
+        /// The permissions that the token needs.
+        rights: &'static str,
     },
     /// GitHub, or the way to it, broke, and did so again.
     #[error("{doing}: {message}")]
@@ -52,8 +55,8 @@ pub enum GitHubError {
 impl GitHubError {
     /// Says what to do.
     #[must_use]
-    pub fn hint(&self) -> &'static str {
-        match self {
+    pub fn hint(&self) -> String {
+        let hint = match self {
             Self::NoToken => "give `github-token: ${{ github.token }}`",
             Self::Event(_) | Self::NoEvent { .. } => {
                 "GITHUB_EVENT_PATH names the file in which the runner keeps the event"
@@ -65,13 +68,18 @@ impl GitHubError {
                 "the token has expired or is none: give `github-token: ${{ github.token }}`"
             }
             Self::Refused {
-                status: 403 | 404, ..
+                status: 403 | 404,
+                rights,
+                ..
             } => {
-                "the job needs `permissions: pull-requests: write`; a pull request from a fork has \
-                 a token that can only read"
+                return format!(
+                    "the job needs `permissions: {rights}`; a pull request from a fork has a token \
+                     that can only read"
+                );
             }
             Self::Refused { .. } => "the message is GitHub's own",
-            Self::Remote { .. } => "run the job again to have the comment",
-        }
+            Self::Remote { .. } => "run the job again",
+        };
+        hint.into()
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
-use plan::Digest;
+use plan::{Digest, Plan};
 
 const START: &str = "<!-- fastapi-eks-actions: ";
 const END: &str = " -->";
@@ -23,6 +23,21 @@ pub struct Header {
 }
 
 impl Header {
+    /// Makes the header of a plan; `place` tells where the subject is, when its name may mean
+    /// another thing elsewhere.
+    #[must_use]
+    pub fn of(plan: &Plan, place: Option<&str>) -> Self {
+        let subject = match place {
+            Some(place) => format!("{} in {place}", plan.subject),
+            None => plan.subject.clone(),
+        };
+        Self {
+            action: plan.action.clone(),
+            subject,
+            digest: plan.digest(),
+        }
+    }
+
     /// Reads the header of a comment; nothing when it has none.
     #[must_use]
     pub fn parse(comment: &str) -> Option<Self> {

@@ -47,16 +47,16 @@ impl PullRequest {
             return Ok(None);
         };
         Ok(Some(Self {
-            api: environment.get("GITHUB_API_URL").unwrap_or(API).into(),
+            api: api_of(environment),
             repository: repository.into(),
             number: found.number,
         }))
     }
+}
 
-    /// Gives the base of the GraphQL API, which stands beside a versioned REST API.
-    pub(crate) fn graphql_base(&self) -> &str {
-        self.api.strip_suffix("/v3").unwrap_or(&self.api)
-    }
+/// Gives the address of the API that the run belongs to.
+pub(crate) fn api_of(environment: &Environment) -> String {
+    environment.get("GITHUB_API_URL").unwrap_or(API).into()
 }
 
 #[cfg(test)]
@@ -84,7 +84,6 @@ mod tests {
             ("acme/orders", 7)
         );
         assert_eq!(found.api, "https://git.example.com/api/v3");
-        assert_eq!(found.graphql_base(), "https://git.example.com/api");
     }
 
     #[test]

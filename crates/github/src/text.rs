@@ -18,20 +18,11 @@ pub struct Comment {
 }
 
 impl Comment {
-    /// Writes a plan as a comment; `place` tells where the subject is, when its name may mean
-    /// another thing elsewhere, `summary` is the Markdown of the run's summary, and `run_url` is
+    /// Writes a plan as a comment; `place` is that of the [header](Header::of), `summary` is the Markdown of the run's summary, and `run_url` is
     /// where that stands.
     #[must_use]
     pub fn new(plan: &Plan, place: Option<&str>, summary: &str, run_url: Option<&str>) -> Self {
-        let subject = match place {
-            Some(place) => format!("{} in {place}", plan.subject),
-            None => plan.subject.clone(),
-        };
-        let header = Header {
-            action: plan.action.clone(),
-            subject,
-            digest: plan.digest(),
-        };
+        let header = Header::of(plan, place);
         let text = text(&header, place, plan, summary, run_url);
         Self { header, text }
     }

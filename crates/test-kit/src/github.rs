@@ -1,7 +1,9 @@
-//! A GitHub of one's own: one pull request and its comments, over HTTP.
+//! A GitHub of one's own: one pull request, its comments, and what became of it, over HTTP.
 //!
 //! What it is asked and what it answers is kept, so that a test can have it compared with GitHub's
 //! published description of its API ([`FakeGitHub::check`]).
+
+mod objects;
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -17,8 +19,15 @@ use crate::tool;
 /// The pull request that there is.
 const COMMENTS: &str = "/repos/acme/orders/issues/7/comments";
 const COMMENT: &str = "/repos/acme/orders/issues/comments/";
+const COMMITS: &str = "/repos/acme/orders/commits/";
+const APPROVALS: &str = "/repos/acme/orders/actions/runs/1/approvals";
 /// More characters are refused.
 const LONGEST: usize = 65_536;
+
+/// When comments are written before the merge, when that is, and when they are written after it.
+const BEFORE: &str = "2026-01-01T00:00:00Z";
+const MERGED: &str = "2026-01-02T00:00:00Z";
+const AFTER: &str = "2026-01-03T00:00:00Z";
 
 /// What goes wrong with a request.
 #[derive(Clone, Copy, Debug)]
@@ -40,10 +49,20 @@ pub struct FakeGitHub {
 #[derive(Default)]
 struct State {
     api: String,
-    /// Login and text of each comment, the first has number 1.
-    comments: Vec<(Option<String>, String)>,
+    /// The first has number 1.
+    comments: Vec<Comment>,
+    merged_into: Option<&'static str>,
+    /// State, environment and user.
+    approvals: Vec<(&'static str, &'static str, &'static str)>,
     troubles: Vec<(&'static str, usize, Trouble)>,
     exchanges: Vec<Value>,
+}
+
+struct Comment {
+    author: Option<String>,
+    text: String,
+    updated_at: &'static str,
+    editor: Option<String>,
 }
 
 impl FakeGitHub {
@@ -51,6 +70,8 @@ impl FakeGitHub {
     pub const TOKEN: &str = "ghs_of_the_workflow";
     /// Whose comments that token writes.
     pub const LOGIN: &str = "github-actions[bot]";
+    /// The commit that the pull request is merged as.
+    pub const COMMIT: &str = "6dcb09b5b57875f334f61aebed695e2e4193db5e";
 
     /// Starts it.
     ///
@@ -80,8 +101,25 @@ impl FakeGitHub {
 
     /// Adds a comment of somebody; of nobody, when the account was deleted.
     pub fn comment(&self, login: Option<&str>, text: &str) {
-        let login = login.map(String::from);
-        self.state().comments.push((login, text.into()));
+        self.state().post(login, text);
+    }
+
+    /// Lets somebody change a comment, the first of which has number 1.
+    ///
+    /// # Panics
+    /// When there is no such comment.
+    pub fn edit(&self, number: usize, login: &str, text: &str) {
+        self.state().edit(number, login, text);
+    }
+
+    /// Merges the pull request into a branch, as [`COMMIT`](Self::COMMIT).
+    pub fn merge(&self, branch: &'static str) {
+        self.state().merged_into = Some(branch);
+    }
+
+    /// Lets somebody answer (`approved`, `rejected`) whether an environment's jobs may go on in run 1.
+    pub fn review(&self, state: &'static str, environment: &'static str, login: &'static str) {
+        self.state().approvals.push((state, environment, login));
     }
 
     /// Gives the texts of the comments of a user.
@@ -89,8 +127,8 @@ impl FakeGitHub {
     pub fn comments_of(&self, login: &str) -> Vec<String> {
         let state = self.state();
         let own = state.comments.iter();
-        own.filter(|(author, _)| author.as_deref() == Some(login))
-            .map(|(_, text)| text.clone())
+        own.filter(|comment| comment.author.as_deref() == Some(login))
+            .map(|comment| comment.text.clone())
             .collect()
     }
 
@@ -209,14 +247,20 @@ impl State {
         match (request.method.as_str(), path) {
             ("GET", COMMENTS) => self.list(query),
             ("POST", COMMENTS) if is_good(&text) => {
-                self.comments.push((Some(FakeGitHub::LOGIN.into()), text));
+                self.post(Some(FakeGitHub::LOGIN), &text);
                 answer("201 Created", &self.shown(self.comments.len()))
             }
             ("POST", COMMENTS) => invalid(),
-            ("POST", "/graphql") => answer(
-                "200 OK",
-                &json!({ "data": { "viewer": { "login": FakeGitHub::LOGIN } } }),
-            ),
+            ("POST", "/graphql") => self.graphql(&body),
+            ("GET", APPROVALS) => {
+                let approvals = self.approvals.iter();
+                let approvals = approvals.map(|one| objects::approval(&self.api, *one));
+                answer("200 OK", &approvals.collect())
+            }
+            ("GET", path) => match path.strip_prefix(COMMITS) {
+                Some(path) if path.ends_with("/pulls") => self.pulls(path),
+                _ => refusal("404 Not Found", "Not Found"),
+            },
             ("PATCH", path) => {
                 let number = path.strip_prefix(COMMENT).and_then(|id| id.parse().ok());
                 let Some(number) =
@@ -227,7 +271,7 @@ impl State {
                 if !is_good(&text) {
                     return invalid();
                 }
-                self.comments[number - 1].1 = text;
+                self.edit(number, FakeGitHub::LOGIN, &text);
                 answer("200 OK", &self.shown(number))
             }
             _ => refusal("404 Not Found", "Not Found"),
@@ -252,48 +296,65 @@ impl State {
         answer
     }
 
+    /// The pull requests of a commit: it is that of our own one, or has none.
+    fn pulls(&self, path: &str) -> Answer {
+        let commit = path.trim_end_matches("/pulls");
+        let known = commit == FakeGitHub::COMMIT;
+        let own = objects::pull_request(&self.api, commit, self.merged_into);
+        let pulls: Vec<Value> = known.then_some(own).into_iter().collect();
+        answer("200 OK", &json!(pulls))
+    }
+
+    /// Answers the two questions that are asked: whose token it is, and who changed a comment.
+    fn graphql(&self, body: &Value) -> Answer {
+        let mut data = json!({ "viewer": objects::viewer() });
+        if let Some(id) = body["variables"]["id"].as_str() {
+            let number = id.strip_prefix("IC_").and_then(|id| id.parse().ok());
+            let comment = number.and_then(|number: usize| self.comments.get(number - 1));
+            let editor = |comment: &Comment| comment.editor.as_deref().map(objects::editor);
+            data["node"] = comment.map_or(Value::Null, |one| json!({ "editor": editor(one) }));
+        }
+        answer("200 OK", &json!({ "data": data }))
+    }
+
+    fn now(&self) -> &'static str {
+        self.merged_into.map_or(BEFORE, |_| AFTER)
+    }
+
+    fn post(&mut self, author: Option<&str>, text: &str) {
+        let comment = Comment {
+            author: author.map(String::from),
+            text: text.into(),
+            updated_at: self.now(),
+            editor: None,
+        };
+        self.comments.push(comment);
+    }
+
+    fn edit(&mut self, number: usize, login: &str, text: &str) {
+        let now = self.now();
+        let comment = &mut self.comments[number - 1];
+        comment.text = text.into();
+        comment.updated_at = now;
+        comment.editor = Some(login.into());
+    }
+
     fn shown(&self, number: usize) -> Value {
-        let (login, text) = &self.comments[number - 1];
+        let comment = &self.comments[number - 1];
+        let author = comment.author.as_deref();
+        let app = author.and_then(|login| login.strip_suffix("[bot]"));
         json!({
             "id": number,
             "node_id": format!("IC_{number}"),
             "url": format!("{}{COMMENT}{number}", self.api),
             "html_url": format!("https://github.example.com/acme/orders/pull/7#issuecomment-{number}"),
             "issue_url": format!("{}/repos/acme/orders/issues/7", self.api),
-            "body": text,
-            "user": login.as_deref().map(|login| self.user(login)),
-            "created_at": "2026-01-01T00:00:00Z",
-            "updated_at": "2026-01-01T00:00:00Z",
+            "body": comment.text,
+            "user": author.map(|login| objects::user(&self.api, login)),
+            "created_at": BEFORE,
+            "updated_at": comment.updated_at,
             "author_association": "CONTRIBUTOR",
-        })
-    }
-
-    fn user(&self, login: &str) -> Value {
-        let of = |part: &str| format!("{}/users/{login}{part}", self.api);
-        let kind = if login.ends_with("[bot]") {
-            "Bot"
-        } else {
-            "User"
-        };
-        json!({
-            "login": login,
-            "id": login.len(),
-            "node_id": format!("U_{}", login.len()),
-            "avatar_url": "https://avatars.example.com/u/1",
-            "gravatar_id": "",
-            "url": of(""),
-            "html_url": format!("https://github.example.com/{login}"),
-            "followers_url": of("/followers"),
-            "following_url": of("/following{/other_user}"),
-            "gists_url": of("/gists{/gist_id}"),
-            "starred_url": of("/starred{/owner}{/repo}"),
-            "subscriptions_url": of("/subscriptions"),
-            "organizations_url": of("/orgs"),
-            "repos_url": of("/repos"),
-            "events_url": of("/events{/privacy}"),
-            "received_events_url": of("/received_events"),
-            "type": kind,
-            "site_admin": false,
+            "performed_via_github_app": app.map(|slug| objects::app(&self.api, slug)),
         })
     }
 }

@@ -20,26 +20,30 @@ from pydantic import TypeAdapter
 
 COMMENTS = re.compile(r"/repos/(?P<owner>[^/]+)/(?P<repo>[^/]+)/issues/(?P<issue_number>\d+)/comments")
 COMMENT = re.compile(r"/repos/(?P<owner>[^/]+)/(?P<repo>[^/]+)/issues/comments/(?P<comment_id>\d+)")
+PULLS = re.compile(r"/repos/(?P<owner>[^/]+)/(?P<repo>[^/]+)/commits/(?P<commit_sha>[^/]+)/pulls")
+APPROVALS = re.compile(r"/repos/(?P<owner>[^/]+)/(?P<repo>[^/]+)/actions/runs/(?P<run_id>\d+)/approvals")
 OPERATIONS = [
-    ("GET", COMMENTS, "list_comments"),
-    ("POST", COMMENTS, "create_comment"),
-    ("PATCH", COMMENT, "update_comment"),
+    ("GET", COMMENTS, "issues", "list_comments"),
+    ("POST", COMMENTS, "issues", "create_comment"),
+    ("PATCH", COMMENT, "issues", "update_comment"),
+    ("GET", PULLS, "repos", "list_pull_requests_associated_with_commit"),
+    ("GET", APPROVALS, "actions", "get_reviews_for_run"),
 ]
 
 
 def operation(exchange, path):
-    for method, pattern, name in OPERATIONS:
+    for method, pattern, group, name in OPERATIONS:
         found = pattern.fullmatch(path)
         if exchange["method"] == method and found:
-            numbers = {"issue_number", "comment_id"}
-            return name, {k: int(v) if k in numbers else v for k, v in found.groupdict().items()}
+            numbers = {"issue_number", "comment_id", "run_id"}
+            return group, name, {k: int(v) if k in numbers else v for k, v in found.groupdict().items()}
     raise AssertionError("the description's operations that are known here do not have it")
 
 
 def compare(exchange):
     """Gives the operation, and whether the description has the answer's status for it."""
     address = urlsplit(exchange["path"])
-    name, arguments = operation(exchange, address.path)
+    group, name, arguments = operation(exchange, address.path)
     query = parse_qsl(address.query, keep_blank_values=True)
     arguments |= {key: int(value) for key, value in query}
     if exchange["request"] is not None:
@@ -53,7 +57,7 @@ def compare(exchange):
     client = GitHub(transport=httpx.MockTransport(replay), http_cache=False, auto_retry=False)
     described = True
     try:
-        answer = getattr(client.rest("2022-11-28").issues, name)(**arguments)
+        answer = getattr(getattr(client.rest("2022-11-28"), group), name)(**arguments)
     except RequestFailed as failed:
         answer = failed.response
         described = answer._data_model is not Any

@@ -4,6 +4,7 @@ use insta::assert_snapshot;
 use serde_json::json;
 use test_kit::{FakeGitHub, Trouble};
 
+use crate::reviews::{approver, merged_plan};
 use crate::{comment, write, write_as};
 
 /// Has every kind of request and answer happen.
@@ -31,6 +32,10 @@ fn everything() -> FakeGitHub {
     );
     write(&github, &comment("orders/orders", "two")).unwrap();
     write_as("gone", &github, &comment("orders/orders", "one")).unwrap_err();
+    github.merge("main");
+    github.review("approved", "staging", "octocat");
+    merged_plan(&github, "orders/orders").unwrap().unwrap();
+    approver(&github, "staging").unwrap().unwrap();
     github
 }
 
@@ -41,11 +46,13 @@ fn requests_and_answers_are_as_described() {
     create_comment 201
     create_comment 403
     create_comment 422
+    get_reviews_for_run 200
     graphql: not compared, it has another description
     list_comments 200
     list_comments 401: compared as any error
     list_comments 404
     list_comments 429: compared as any error
+    list_pull_requests_associated_with_commit 200
     update_comment 200
     update_comment 422
     ");

@@ -4,6 +4,7 @@
 
 mod comments;
 mod described;
+mod reviews;
 mod steps;
 mod troubles;
 
@@ -34,13 +35,17 @@ pub(crate) fn write_as(
         repository: "acme/orders".into(),
         number: 7,
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
+    block_on(async {
         GitHub::new(pull_request, &Secret::new(token))?
             .write(comment)
             .await
     })
+}
+
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(future)
 }
