@@ -232,6 +232,13 @@ impl Failure for ConfigError {
 }
 
 impl Target {
+    /// Gives the GitHub environment whose jobs may change this one.
+    #[must_use]
+    pub fn github_environment(&self) -> &str {
+        let other = self.settings.github_environment.as_ref();
+        other.map_or(self.environment.as_str(), |other| other.as_str())
+    }
+
     /// Picks an environment out of a file's text; `file` is its name in messages. The only
     /// environment need not be named.
     pub fn parse(

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use action_kit::{Failure, Reason};
 use aws_account::ServiceError;
+use github::GitHubError;
 use plan::{Digest, PlanError};
 use thiserror::Error;
 
@@ -103,6 +104,38 @@ pub enum InfraError {
         /// What was not reviewed.
         more: Vec<String>,
     },
+    /// The merged pull request showed another plan, and nobody approved this one.
+    #[error(
+        "the plan is {found}, shown in {url} was {shown}, and nobody approved the job for \
+         `{environment}`"
+    )]
+    NotAsShown {
+        /// The digest now.
+        found: Digest,
+        /// The digest that the reviewers saw.
+        shown: Digest,
+        /// Where they saw it.
+        url: String,
+        /// The environment.
+        environment: String,
+    },
+    /// Nobody saw the plan.
+    #[error(
+        "no merged pull request of this commit showed the plan {found}, and nobody approved the \
+         job for `{environment}`"
+    )]
+    NotReviewed {
+        /// The digest now.
+        found: Digest,
+        /// The environment.
+        environment: String,
+    },
+    /// There is no run whose reviews could be asked for.
+    #[error("`require-review` is given, and this is no run of a workflow")]
+    NoRun,
+    /// GitHub does not tell what was reviewed.
+    #[error(transparent)]
+    GitHub(#[from] GitHubError),
     /// The reviewed plan's file cannot be read.
     #[error("read the plan in `{}`", file.display())]
     PlanFile {
@@ -173,18 +206,24 @@ fn listed(items: &[String]) -> String {
 impl Failure for InfraError {
     fn reason(&self) -> Reason {
         match self {
-            Self::InvalidTemplate { .. } | Self::PlanFile { .. } | Self::File { .. } => {
-                Reason::InvalidInput
-            }
+            Self::InvalidTemplate { .. }
+            | Self::PlanFile { .. }
+            | Self::File { .. }
+            | Self::NoRun
+            | Self::GitHub(GitHubError::NoToken) => Reason::InvalidInput,
             Self::Call { .. }
             | Self::ChangeSet { .. }
             | Self::Resource { .. }
             | Self::Stack { .. }
-            | Self::NoCluster { .. } => Reason::RemoteFailed,
+            | Self::NoCluster { .. }
+            | Self::GitHub(_) => Reason::RemoteFailed,
             Self::Drifted { .. } => Reason::ChecksFailed,
             Self::TimedOut { .. } => Reason::TimedOut,
             Self::Busy { .. } => Reason::Locked,
-            Self::PlanChanged { .. } | Self::MoreThanReviewed { .. } => Reason::PlanChanged,
+            Self::PlanChanged { .. } | Self::MoreThanReviewed { .. } | Self::NotAsShown { .. } => {
+                Reason::PlanChanged
+            }
+            Self::NotReviewed { .. } => Reason::EvidenceMissing,
             Self::Protected { .. } | Self::NotConfirmed { .. } | Self::StillNeeded { .. } => {
                 Reason::Refused
             }
@@ -228,6 +267,20 @@ impl Failure for InfraError {
             Self::MoreThanReviewed { .. } => {
                 "the layers before it are done; make a new plan, review it, and apply that".into()
             }
+            Self::NotAsShown { environment, .. } => format!(
+                "something moved since that review: show the plan in a new pull request, or give \
+                 the environment `{environment}` required reviewers on GitHub, who see this run's \
+                 plan before its job starts"
+            ),
+            Self::NotReviewed { environment, .. } => format!(
+                "let a pull request show the plan before it is merged, or give the environment \
+                 `{environment}` required reviewers on GitHub; what they approve is the plan of \
+                 `plan-digest`"
+            ),
+            Self::NoRun => "what GitHub knows of reviews is asked in a workflow only: give \
+                            `plan-digest` instead"
+                .into(),
+            Self::GitHub(source) => source.hint(),
             Self::PlanFile { source, .. } => source.hint().into(),
             Self::File { .. } => "name a file that this user may read or write".into(),
             Self::Protected { targets } => format!(

@@ -92,6 +92,12 @@ pub struct Inputs {
     #[arg(long, value_name = "DIGEST")]
     pub plan_digest: Option<Digest>,
 
+    /// Whether `apply` refuses a plan that nobody reviewed: one that the comment on the merged pull
+    /// request did not show, unless a reviewer of the job's GitHub environment saw it
+    /// (`plan-digest`); needs `github-token`, `permissions: pull-requests: read` and `actions: read`
+    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
+    pub require_review: bool,
+
     /// Resources (logical ids) that hold data or the cluster and may be replaced or deleted by
     /// `apply`
     #[arg(long, value_name = "LOGICAL-ID", action = clap::ArgAction::Append)]

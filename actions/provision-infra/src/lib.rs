@@ -18,6 +18,7 @@ pub mod observe;
 pub mod plan;
 pub mod price;
 mod render;
+pub mod reviewed;
 pub mod settings;
 pub mod stack;
 pub mod template;
@@ -26,6 +27,7 @@ pub mod watch;
 
 use action_kit::{Context, Failed, Metadata, Outcome, Report};
 use aws_account::{Session, exec_credential};
+use github::{Header, Reviews};
 
 use crate::apply::{Review, Work};
 use crate::cloudformation::CloudFormation;
@@ -34,6 +36,7 @@ use crate::error::InfraError;
 use crate::inputs::{Inputs, Mode, Scope};
 use crate::layers::Layer;
 use crate::observe::{Ledger, observe};
+use crate::reviewed::{Approval, Demand};
 use crate::stack::{Condition, Stack, Values};
 use crate::watch::Deadline;
 
@@ -144,6 +147,8 @@ struct Run<'a> {
     cloudformation: CloudFormation,
     /// The outputs of the bootstrap layer, when it is there.
     given: Values,
+    /// Where to ask who reviewed a plan, when somebody must have.
+    reviews: Option<Reviews>,
 }
 
 impl<'a> Run<'a> {
@@ -168,6 +173,11 @@ impl<'a> Run<'a> {
             }
             .into());
         }
+        let token = inputs.pull_request.github_token.as_ref();
+        let required = inputs.require_review && inputs.mode == Mode::Apply;
+        let reviews = required
+            .then(|| reviewed::reviews(&context.environment, token))
+            .transpose()?;
         let layers = layers::load(
             &target,
             inputs.scope,
@@ -201,6 +211,7 @@ impl<'a> Run<'a> {
             layers,
             session,
             given,
+            reviews,
         })
     }
 
@@ -248,10 +259,14 @@ impl<'a> Run<'a> {
                 .markdown(bill.to_string())
                 .line(format!("{} {bill}", render::usually(&plan)))
         };
-        // Both scopes plan for the environment of the same name.
-        let place = (self.inputs.scope == Scope::Bootstrap).then_some("scope bootstrap");
         let comment = &self.inputs.pull_request;
+        let place = self.place();
         Ok(comment.show(self.context, &plan, place, report).await)
+    }
+
+    /// Tells plans apart whose subject has the same name: both scopes plan for one environment.
+    fn place(&self) -> Option<&'static str> {
+        (self.inputs.scope == Scope::Bootstrap).then_some("scope bootstrap")
     }
 
     async fn observe(
@@ -293,7 +308,7 @@ impl<'a> Run<'a> {
         let mut ledger = Ledger::default();
         let applied = self.apply_reviewed(&work, &review, &mut ledger).await;
         let discarded = ledger.discard(&self.cloudformation).await;
-        let (plan, stacks) = applied?;
+        let (plan, approval, stacks) = applied?;
         discarded?;
         let outcome = if plan.is_empty() {
             Outcome::Unchanged
@@ -301,6 +316,9 @@ impl<'a> Run<'a> {
             Outcome::Done
         };
         let mut report = render::report(outcome, &plan, &stacks);
+        if let Some(approval) = approval {
+            report = report.field("approval", approval);
+        }
         if let Some(file) = &self.inputs.kubeconfig {
             let cluster = self.cluster(&stacks)?;
             let login = self.inputs.kubeconfig_login;
@@ -315,7 +333,7 @@ impl<'a> Run<'a> {
         work: &Work<'_>,
         review: &Review,
         ledger: &mut Ledger,
-    ) -> Result<(::plan::Plan, Vec<Stack>), InfraError> {
+    ) -> Result<(::plan::Plan, Option<Approval>, Vec<Stack>), InfraError> {
         let (observations, plan) = self.observe(ledger).await?;
         self.show(&plan);
         review.check(&plan)?;
@@ -323,8 +341,24 @@ impl<'a> Run<'a> {
         if !targets.is_empty() {
             return Err(InfraError::Protected { targets });
         }
+        let approval = self.approval(&plan).await?;
         let stacks = work.apply(&observations, &plan, review, ledger).await?;
-        Ok((plan, stacks))
+        Ok((plan, approval, stacks))
+    }
+
+    /// Gives who reviewed the plan, when somebody must have; a plan without changes needs nobody.
+    async fn approval(&self, plan: &::plan::Plan) -> Result<Option<Approval>, InfraError> {
+        let Some(reviews) = self.reviews.as_ref().filter(|_| !plan.is_empty()) else {
+            return Ok(None);
+        };
+        let demand = Demand {
+            header: Header::of(plan, self.place()),
+            environment: self.target.github_environment(),
+            announced: self.inputs.plan_digest.is_some(),
+        };
+        let approval = demand.meet(reviews).await?;
+        tracing::info!("{approval}");
+        Ok(Some(approval))
     }
 
     async fn destroy(&self) -> Result<Report, Failed> {

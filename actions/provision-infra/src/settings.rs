@@ -65,15 +65,11 @@ fn trust(target: &Target) -> Vec<(&'static str, String)> {
     let Some(github) = &target.github else {
         return Vec::new();
     };
-    let environment = target.settings.github_environment.as_ref();
     let provider = target.settings.github_provider_arn.as_ref();
     vec![
         ("GithubSubject", github.subject()),
         ("GithubBranch", github.branch.to_string()),
-        (
-            "GithubEnvironment",
-            environment.map_or_else(|| target.environment.to_string(), ToString::to_string),
-        ),
+        ("GithubEnvironment", target.github_environment().to_owned()),
         (
             "GithubProviderArn",
             provider.map(ToString::to_string).unwrap_or_default(),

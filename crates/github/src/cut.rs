@@ -131,7 +131,7 @@ mod tests {
         let markdown = format!("### Plan\n\n**network**\n\n| | target |\n|---|---|\n{rows}");
         let results = all(&markdown);
         assert_snapshot!(results[..3].join("=====\n"), @r"
-        
+
         The rest has no room here.
         =====
         ### Plan

@@ -16,4 +16,5 @@ mod killed;
 mod life;
 mod plans;
 mod refusals;
+mod reviewed;
 mod support;
