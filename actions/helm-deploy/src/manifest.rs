@@ -121,10 +121,12 @@ fn named(list: &[Value]) -> Option<Value> {
 #[must_use]
 pub fn difference(before: Option<&Value>, after: Option<&Value>) -> String {
     let (before, after) = masked(before, after);
+    // Read as YAML first: a number of `serde_json` may be written as a structure.
     let text = |object: &Option<Value>| {
+        let read = |object: &Value| serde_yaml::from_str::<serde_yaml::Value>(&object.to_string());
         object
             .as_ref()
-            .and_then(|object| serde_yaml::to_string(object).ok())
+            .and_then(|object| serde_yaml::to_string(&read(object).ok()?).ok())
             .unwrap_or_default()
     };
     let (before, after) = (text(&before), text(&after));

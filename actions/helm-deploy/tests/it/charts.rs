@@ -37,6 +37,12 @@ fn app(sets: &[&str]) -> Vec<Value> {
     cluster::parse_manifests(&text, "the chart").expect("YAML")
 }
 
+/// Writes a value as YAML, whichever form `serde_json` keeps numbers in.
+fn yaml(value: &Value) -> String {
+    let value: serde_yaml::Value = serde_yaml::from_str(&value.to_string()).expect("YAML");
+    serde_yaml::to_string(&value).expect("YAML")
+}
+
 fn kinds(objects: &[Value]) -> Vec<&str> {
     let mut kinds: Vec<&str> = objects
         .iter()
@@ -55,7 +61,7 @@ fn of_kind<'a>(objects: &'a [Value], kind: &str) -> &'a Value {
 
 fn environment(objects: &[Value]) -> String {
     let env = &of_kind(objects, "Deployment")["spec"]["template"]["spec"]["containers"][0]["env"];
-    serde_yaml::to_string(env).expect("YAML")
+    yaml(env)
 }
 
 #[test]
@@ -142,7 +148,7 @@ fn the_ingress_may_be_the_standard_one() {
         "autoscaling.enabled=false",
     ]);
     assert_snapshot!(kinds(&objects).join(" "), @"Deployment Ingress NetworkPolicy PodDisruptionBudget Service ServiceAccount ServiceMonitor");
-    assert_snapshot!(serde_yaml::to_string(&of_kind(&objects, "Ingress")["spec"]).expect("YAML"), @r#"
+    assert_snapshot!(yaml(&of_kind(&objects, "Ingress")["spec"]), @r#"
     ingressClassName: traefik
     rules:
     - host: orders.example.com
@@ -181,37 +187,31 @@ fn pods_are_held_to_the_restricted_standard_and_lose_no_request() {
     let objects = app(&["ingress.enabled=false"]);
     let deployment = of_kind(&objects, "Deployment");
     let pod = &deployment["spec"]["template"]["spec"];
-    assert_snapshot!(serde_yaml::to_string(&deployment["spec"]["strategy"]).expect("YAML"), @r#"
+    assert_snapshot!(yaml(&deployment["spec"]["strategy"]), @r#"
     rollingUpdate:
-      maxSurge:
-        $serde_json::private::Number: '1'
-      maxUnavailable:
-        $serde_json::private::Number: '0'
+      maxSurge: 1
+      maxUnavailable: 0
     type: RollingUpdate
     "#);
-    assert_snapshot!(serde_yaml::to_string(&pod["securityContext"]).expect("YAML"), @r#"
-    fsGroup:
-      $serde_json::private::Number: '65532'
-    runAsGroup:
-      $serde_json::private::Number: '65532'
+    assert_snapshot!(yaml(&pod["securityContext"]), @r#"
+    fsGroup: 65532
+    runAsGroup: 65532
     runAsNonRoot: true
-    runAsUser:
-      $serde_json::private::Number: '65532'
+    runAsUser: 65532
     seccompProfile:
       type: RuntimeDefault
     "#);
-    assert_snapshot!(serde_yaml::to_string(&pod["containers"][0]["securityContext"]).expect("YAML"), @r#"
+    assert_snapshot!(yaml(&pod["containers"][0]["securityContext"]), @r#"
     allowPrivilegeEscalation: false
     capabilities:
       drop:
       - ALL
     readOnlyRootFilesystem: true
     "#);
-    assert_snapshot!(serde_yaml::to_string(&pod["containers"][0]["lifecycle"]).expect("YAML"), @r#"
+    assert_snapshot!(yaml(&pod["containers"][0]["lifecycle"]), @r#"
     preStop:
       sleep:
-        seconds:
-          $serde_json::private::Number: '10'
+        seconds: 10
     "#);
 }
 

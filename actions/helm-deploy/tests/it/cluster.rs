@@ -145,7 +145,7 @@ fn a_release_is_planned_installed_unchanged_upgraded_and_taken_out() {
     assert_snapshot!(without_server(&planned), @r#"
     exit status: 0
     ::group::Deployment orders
-    @@ -34,7 +34,7 @@
+    @@ -31,7 +31,7 @@
                value: '8000'
              - name: LOG_LEVEL
                value: info
