@@ -6,11 +6,12 @@
 
 mod container;
 mod placement;
+mod room;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{Event, PersistentVolumeClaim, Pod};
+use k8s_openapi::api::core::v1::{Event, Node, PersistentVolumeClaim, Pod};
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use serde::Serialize;
@@ -28,6 +29,10 @@ pub struct Observed {
     pub claims: Vec<PersistentVolumeClaim>,
     /// Last lines of containers that ended badly, by pod and container.
     pub logs: BTreeMap<(String, String), Vec<String>>,
+    /// The nodes, when a pod gets none of them.
+    pub nodes: Vec<Node>,
+    /// The pods that are on these nodes.
+    pub neighbours: Vec<Pod>,
 }
 
 /// Why something is not ready.
@@ -273,6 +278,12 @@ impl Subject<'_> {
         }
         place
     }
+}
+
+/// Says whether the scheduler found no node for a pod.
+pub(crate) fn is_unscheduled(pod: &Pod) -> bool {
+    condition(pod, "PodScheduled")
+        .is_some_and(|(status, message)| status == "False" && !message.is_empty())
 }
 
 fn is_ready(pod: &Pod) -> bool {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{Event, PersistentVolumeClaim, Pod};
+use k8s_openapi::api::core::v1::{Event, Node, PersistentVolumeClaim, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, ListParams, LogParams};
@@ -13,7 +13,7 @@ use kube::{Resource, ResourceExt};
 use serde::Serialize;
 
 use crate::connect::Cluster;
-use crate::diagnosis::{Finding, Observed, diagnose};
+use crate::diagnosis::{Finding, Observed, diagnose, is_unscheduled};
 use crate::error::ClusterError;
 use crate::workload::{self, Progress, Workload, WorkloadKind};
 
@@ -251,12 +251,36 @@ impl Cluster {
                 }
             }
         }
+        let (nodes, neighbours) = if found.iter().any(is_unscheduled) {
+            self.nodes().await
+        } else {
+            (Vec::new(), Vec::new())
+        };
         Ok(Observed {
             pods: found,
             events,
             claims,
             logs,
+            nodes,
+            neighbours,
         })
+    }
+
+    /// Reads the nodes and the pods on them, which explain and are not needed: who may not see the
+    /// whole cluster gets none.
+    async fn nodes(&self) -> (Vec<Node>, Vec<Pod>) {
+        let placed = ListParams::default().fields("spec.nodeName!=");
+        let nodes = Api::<Node>::all(self.client())
+            .list(&ListParams::default())
+            .await;
+        let pods = Api::<Pod>::all(self.client()).list(&placed).await;
+        match (nodes, pods) {
+            (Ok(nodes), Ok(pods)) => (nodes.items, pods.items),
+            (Err(error), _) | (_, Err(error)) => {
+                tracing::debug!("read the nodes and their pods: {error}");
+                (Vec::new(), Vec::new())
+            }
+        }
     }
 
     async fn claims_of(&self, namespace: &str, pods: &[Pod]) -> Vec<PersistentVolumeClaim> {

@@ -384,3 +384,53 @@ fn pods_with_the_same_cause_are_counted() {
     hint: create it in the release's namespace, or correct its name in the values
     "#);
 }
+
+fn node(name: &str, taint: Option<&str>, cpu: &str, memory: &str) -> Value {
+    let taints = taint.map(|key| json!([{"key": key, "effect": "NoSchedule"}]));
+    json!({
+        "metadata": {"name": name, "labels": {"disk": "slow"}},
+        "spec": {"taints": taints.unwrap_or_default()},
+        "status": {"allocatable": {"cpu": cpu, "memory": memory, "pods": "110"}},
+    })
+}
+
+#[test]
+fn what_each_node_lacks_for_a_pod() {
+    let message =
+        "0/3 nodes are available: 1 node(s) had untolerated taint(s), 2 Insufficient memory.";
+    let mut pod = unscheduled(message);
+    pod["spec"]["containers"][0]["resources"] =
+        json!({"requests": {"cpu": "250m", "memory": "3Gi"}});
+    pod["spec"]["initContainers"] =
+        json!([{"name": "wait", "resources": {"requests": {"cpu": "1500m"}}}]);
+    let neighbour = |node: &str, phase: &str, memory: &str| {
+        json!({
+            "metadata": {"name": format!("{node}-{phase}")},
+            "spec": {"nodeName": node, "containers": [
+                {"name": "a", "resources": {"requests": {"cpu": "1", "memory": memory}}},
+            ]},
+            "status": {"phase": phase},
+        })
+    };
+    let mut observed = of(vec![pod.clone()], vec![]);
+    observed.nodes = vec![
+        read(node(
+            "control-plane",
+            Some("node-role.kubernetes.io/control-plane"),
+            "4",
+            "8Gi",
+        )),
+        read(node("worker-1", None, "2", "4Gi")),
+        read(node("worker-2", None, "4000m", "2097152Ki")),
+    ];
+    observed.neighbours = vec![
+        read(neighbour("worker-1", "Running", "1536Mi")),
+        // What has ended takes nothing any more.
+        read(neighbour("worker-2", "Succeeded", "1Gi")),
+    ];
+    assert_snapshot!("what_each_node_lacks", told(&observed));
+    pod["spec"]["nodeSelector"] = json!({"disk": "fast"});
+    pod["spec"]["tolerations"] = json!([{"operator": "Exists"}]);
+    observed.pods = vec![read(pod)];
+    assert_snapshot!("what_each_node_lacks_by_label", told(&observed));
+}

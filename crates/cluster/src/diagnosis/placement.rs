@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 
-use super::{Cause, Finding, Observed, Subject, condition, events_about, time_of};
+use super::{Cause, Finding, Observed, Subject, condition, events_about, room, time_of};
 
 const SCHEDULING_PATIENCE: u64 = 30;
 const CLAIM_PATIENCE: u64 = 60;
@@ -196,12 +196,15 @@ fn unschedulable(observed: &Observed, subject: &Subject<'_>) -> Option<Finding> 
     if hints.is_empty() {
         hints.push("`kubectl describe nodes` shows what each node offers");
     }
+    let by_node = room::lacks(observed, subject.pod)
+        .map(|nodes| format!(" ({nodes})"))
+        .unwrap_or_default();
     Some(subject.finding(
         Cause::Unschedulable {
             message: message.into(),
         },
         patience,
-        format!("no node takes {}: {message}", subject.place()),
+        format!("no node takes {}: {message}{by_node}", subject.place()),
         hints.join("; "),
     ))
 }
