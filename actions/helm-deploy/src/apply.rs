@@ -21,6 +21,7 @@ pub(crate) async fn apply(session: &Session) -> Result<Report, DeployError> {
     let plan = review::make(session, &observed);
     session.context.console.line(plan.to_text());
     review::check(session, &plan)?;
+    review::allowed(session, review::broken_policy(session, &observed))?;
     if !observed.namespace_exists {
         if !session.inputs.create_namespace {
             return Err(DeployError::NoNamespace {
@@ -66,6 +67,10 @@ async fn alone(
     if plan.is_empty() {
         return unchanged(session, &observed, good, lease).await;
     }
+    let mut warnings = review::broken_policy(session, &observed);
+    warnings.extend(review::tried(session, &mut observed).await?);
+    review::warn(&warnings);
+    review::possible(session, &warnings)?;
     prepare(session, wanted, &observed, lease).await?;
     let applied = session
         .helm
@@ -96,7 +101,7 @@ async fn alone(
         .report(Outcome::Done, Some(revision))
         .field("seconds", started.elapsed().as_secs());
     let report = with_previous(report, observed.deployed());
-    let report = review::describe(report, &plan, &observed);
+    let report = review::describe(report, &plan, &observed, &warnings);
     Ok(with_workloads(report, &tracked).line(format!(
         "release {} revision {revision} in {}: ready after {} s",
         session.inputs.release,
@@ -197,7 +202,7 @@ async fn unchanged(
     }
     let plan = review::make(session, observed);
     let report = session.report(Outcome::Unchanged, revision);
-    let report = review::describe(with_previous(report, revision), &plan, observed);
+    let report = review::describe(with_previous(report, revision), &plan, observed, &[]);
     Ok(with_workloads(report, &tracked).line(format!(
         "release {} in {}: nothing to change, everything ready",
         session.inputs.release, session.namespace

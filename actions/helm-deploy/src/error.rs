@@ -6,6 +6,8 @@ use action_kit::{CommandError, Failure, Reason};
 use cluster::{ClusterError, ErrorKind};
 use thiserror::Error;
 
+use crate::foresee::Warning;
+
 /// The action does not succeed.
 #[derive(Debug, Error)]
 pub enum DeployError {
@@ -124,6 +126,25 @@ pub enum DeployError {
         /// What was done about it.
         afterwards: String,
     },
+    /// What is seen before anything is done would stop Helm half-way.
+    #[error(
+        "release `{release}` cannot be applied: {}; nothing was changed",
+        told(warnings)
+    )]
+    Foreseen {
+        /// The release.
+        release: String,
+        /// What stops it.
+        warnings: Vec<Warning>,
+    },
+    /// The release breaks the policy, and `policy` says to refuse that.
+    #[error("release `{release}` breaks the policy: {}", told(warnings))]
+    Policy {
+        /// The release.
+        release: String,
+        /// In which points.
+        warnings: Vec<Warning>,
+    },
     /// The cluster refused or broke.
     #[error(transparent)]
     Cluster(#[from] ClusterError),
@@ -146,7 +167,10 @@ impl Failure for DeployError {
             | Self::NoNamespace { .. }
             | Self::NotFound { .. } => Reason::InvalidInput,
             Self::PlanChanged { .. } => Reason::PlanChanged,
-            Self::Scratch(_) | Self::Helm { .. } | Self::Apply { .. } => Reason::RemoteFailed,
+            Self::Policy { .. } => Reason::Refused,
+            Self::Scratch(_) | Self::Helm { .. } | Self::Apply { .. } | Self::Foreseen { .. } => {
+                Reason::RemoteFailed
+            }
             Self::Answer { .. } => Reason::Bug,
             Self::Program(error) => error.reason(),
             Self::Rollout { cause, .. } => reason_of(cause),
@@ -183,7 +207,12 @@ impl Failure for DeployError {
             }
             Self::NoNamespace { .. } => "create it first, or set `create-namespace: true`",
             Self::NotFound { .. } => "`helm list` and `helm history` show what is there",
-            Self::Helm { message, .. } | Self::Apply { message, .. } => return helm_hints(message),
+            Self::Helm { message, .. } | Self::Apply { message, .. } => {
+                return helm_hint(message).map(String::from).into_iter().collect();
+            }
+            Self::Foreseen { warnings, .. } | Self::Policy { warnings, .. } => {
+                return distinct_hints(warnings);
+            }
             Self::Answer { .. } => "the action is made for the Helm in its image: `helm version`",
             Self::Program(error) => return error.hints(),
             Self::Rollout { cause, .. } => return cause.hints(),
@@ -217,8 +246,27 @@ fn reason_of(error: &ClusterError) -> Reason {
     }
 }
 
-fn helm_hints(message: &str) -> Vec<String> {
-    let hint = if message.contains("no matches for kind") {
+fn told(warnings: &[Warning]) -> String {
+    let told: Vec<String> = warnings
+        .iter()
+        .map(|warning| format!("{}: {}", warning.object, warning.text))
+        .collect();
+    told.join("; ")
+}
+
+fn distinct_hints(warnings: &[Warning]) -> Vec<String> {
+    let mut hints: Vec<String> = Vec::new();
+    for warning in warnings {
+        if !hints.contains(&warning.hint) {
+            hints.push(warning.hint.clone());
+        }
+    }
+    hints
+}
+
+/// Says what to do about a refusal, when its words tell.
+pub(crate) fn helm_hint(message: &str) -> Option<&'static str> {
+    Some(if message.contains("no matches for kind") {
         "install the operator or the CRDs that define this kind first"
     } else if message.contains("conflict") {
         "another field manager owns the field (an autoscaler owns replicas): take the field out of the chart's values, or out of the other manager's hands"
@@ -228,6 +276,10 @@ fn helm_hints(message: &str) -> Vec<String> {
         "an object of that name belongs to somebody else: choose another release name, or delete the object"
     } else if message.contains("exceeded quota") {
         "raise the ResourceQuota, or lower requests and replicas in the values"
+    } else if message.contains("failed calling webhook") {
+        "bring the webhook's own workload up, or take its configuration away when it is a leftover"
+    } else if message.contains("denied the request") {
+        "change the values so that the object keeps the policy that the message names"
     } else if message.contains("forbidden") {
         "grant the permission that the message names to this user"
     } else if message.contains("hook") {
@@ -239,7 +291,6 @@ fn helm_hints(message: &str) -> Vec<String> {
     } else if message.contains("is invalid: ") {
         "correct the value from which the chart makes the field that the message names"
     } else {
-        return Vec::new();
-    };
-    vec![hint.into()]
+        return None;
+    })
 }

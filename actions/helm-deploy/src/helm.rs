@@ -61,6 +61,9 @@ pub(crate) struct Rendered {
     hooks: Vec<Hook>,
     /// The revision.
     pub version: u32,
+    /// How its objects are applied: `ssa` on the server, else by Helm's own patches.
+    #[serde(default)]
+    pub apply_method: String,
 }
 
 /// How a release is rendered.

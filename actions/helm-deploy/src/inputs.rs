@@ -24,6 +24,17 @@ pub enum Mode {
     Uninstall,
 }
 
+/// What is done about a release that breaks the policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Policy {
+    /// Say nothing
+    Off,
+    /// Say it
+    Warn,
+    /// End before anything is done
+    Refuse,
+}
+
 /// What the action takes.
 #[derive(clap::Args, Clone, Debug)]
 #[expect(
@@ -110,6 +121,11 @@ pub struct Inputs {
     /// Revision that `rollback` goes back to; by default the last good one before the current
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
     pub revision: Option<u32>,
+
+    /// What happens when the release has images without a digest, containers without requests, or
+    /// pods that reach into the node
+    #[arg(long, value_enum, default_value = "warn")]
+    pub policy: Policy,
 
     /// File that the plan is written to by `plan`, and compared with by `apply`
     #[arg(long, value_name = "FILE")]

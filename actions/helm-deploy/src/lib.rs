@@ -8,11 +8,13 @@ mod access;
 mod apply;
 mod chart;
 mod error;
+pub mod foresee;
 mod helm;
 pub mod inputs;
 mod manifest;
 mod observe;
 pub mod plan;
+pub mod pods;
 mod revert;
 mod review;
 mod session;
@@ -48,7 +50,7 @@ pub async fn run(inputs: Inputs, context: Context) -> Result<Report, Failed> {
     let mode = inputs.mode;
     let session = session::Session::open(inputs, context).await?;
     Ok(match mode {
-        Mode::Plan => review::show(&session).await?,
+        Mode::Plan => return review::show(&session).await,
         Mode::Apply => apply::apply(&session).await?,
         Mode::Rollback => revert::rollback(&session).await?,
         Mode::Uninstall => revert::uninstall(&session).await?,

@@ -1,6 +1,6 @@
 //! Objects of a release: which is which, what differs between two, and what must not be shown.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use cluster::{ClusterError, parse_manifests};
@@ -66,22 +66,28 @@ pub(crate) fn is_kept(object: &Value) -> bool {
     policy.and_then(Value::as_str) == Some("keep")
 }
 
-/// Gives the fields that differ, as paths: `spec.template.spec.containers[app].image`.
+/// Gives the fields that differ, as paths: `spec.template.spec.containers.app.image`.
 #[must_use]
 pub fn changed_fields(before: &Value, after: &Value) -> Vec<String> {
-    let mut fields = Vec::new();
-    compare(before, after, String::new(), &mut fields);
-    fields
+    let changes = field_changes(before, after);
+    changes.into_iter().map(|(field, ..)| field).collect()
 }
 
-fn compare(before: &Value, after: &Value, path: String, fields: &mut Vec<String>) {
+/// Gives the fields that differ, each with both values; `null` where there is none.
+#[must_use]
+pub(crate) fn field_changes(before: &Value, after: &Value) -> Vec<(String, Value, Value)> {
+    let mut changes = Vec::new();
+    compare(before, after, String::new(), &mut changes);
+    changes
+}
+
+fn compare(before: &Value, after: &Value, path: String, changes: &mut Vec<(String, Value, Value)>) {
     if before == after {
         return;
     }
     match (before, after) {
         (Value::Object(before), Value::Object(after)) => {
-            let keys: std::collections::BTreeSet<&String> =
-                before.keys().chain(after.keys()).collect();
+            let keys: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
             for key in keys {
                 let place = if path.is_empty() {
                     key.clone()
@@ -95,15 +101,72 @@ fn compare(before: &Value, after: &Value, path: String, fields: &mut Vec<String>
                     old.unwrap_or(&Value::Null),
                     new.unwrap_or(&Value::Null),
                     place,
-                    fields,
+                    changes,
                 );
             }
         }
-        (Value::Array(before), Value::Array(after)) => match (named(before), named(after)) {
-            (Some(old), Some(new)) => compare(&old, &new, path, fields),
-            _ => fields.push(path),
+        (Value::Array(old), Value::Array(new)) => match (named(old), named(new)) {
+            (Some(old), Some(new)) => compare(&old, &new, path, changes),
+            _ => changes.push((path, before.clone(), after.clone())),
         },
-        _ => fields.push(path),
+        _ => changes.push((path, before.clone(), after.clone())),
+    }
+}
+
+/// Gives the group and the kind of what a CRD defines.
+#[must_use]
+pub(crate) fn defines(definition: &Value) -> (String, String) {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let spec = &definition["spec"];
+    (text(&spec["group"]), text(&spec["names"]["kind"]))
+}
+
+/// Names the versions and fields that a CRD knew and will not know any more.
+#[must_use]
+pub(crate) fn dropped(before: &Value, after: &Value) -> Vec<String> {
+    let after = known(after);
+    let mut dropped: Vec<String> = Vec::new();
+    // In this order what holds a field comes before the field.
+    for place in known(before) {
+        let inside = |outer: &String| {
+            place
+                .strip_prefix(outer.as_str())
+                .is_some_and(|rest| rest.starts_with(['.', ' ']))
+        };
+        if !after.contains(&place) && !dropped.iter().any(inside) {
+            dropped.push(place);
+        }
+    }
+    dropped
+}
+
+/// Gives the versions that a CRD serves, and their fields.
+fn known(definition: &Value) -> BTreeSet<String> {
+    let mut places = BTreeSet::new();
+    let versions = definition["spec"]["versions"].as_array();
+    for version in versions.into_iter().flatten() {
+        let name = version["name"].as_str().unwrap_or_default();
+        if version["served"] == true {
+            places.insert(name.to_owned());
+            fields_of(
+                &version["schema"]["openAPIV3Schema"],
+                &format!("{name} "),
+                &mut places,
+            );
+        }
+    }
+    places
+}
+
+fn fields_of(schema: &Value, start: &str, places: &mut BTreeSet<String>) {
+    let items = &schema["items"];
+    if !items.is_null() {
+        fields_of(items, start, places);
+    }
+    for (field, inner) in schema["properties"].as_object().into_iter().flatten() {
+        let place = format!("{start}{field}");
+        fields_of(inner, &format!("{place}."), places);
+        places.insert(place);
     }
 }
 

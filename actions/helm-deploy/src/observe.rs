@@ -2,13 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use cluster::{Cluster, ClusterError, parse_manifests};
+use cluster::{Cluster, ClusterError, Trial, parse_manifests};
 use serde_json::{Value, json};
 
 use crate::error::DeployError;
 use crate::helm::{Helm, Rendering, Wanted};
 use crate::manifest::{self, ObjectId, Objects};
-use crate::plan::{Live, Observed};
+use crate::plan::{Definition, Live, Observed, Repair};
+
+/// The name under which Helm owns fields.
+pub(crate) const HELM: &str = "helm";
 
 /// Reads everything that the plan of an installation or upgrade is made from.
 pub(crate) async fn observe(
@@ -47,6 +50,7 @@ pub(crate) async fn release(helm: &Helm, observed: &mut Observed) -> Result<(), 
     observed.revisions = helm.history().await?;
     if let Some(revision) = observed.deployed() {
         let kept = helm.get(revision).await?;
+        observed.client_side = kept.apply_method != "ssa";
         observed.live = Some(Live {
             revision,
             objects: manifest::objects(&kept.manifest, "the deployed release")?,
@@ -61,6 +65,49 @@ pub(crate) async fn release(helm: &Helm, observed: &mut Observed) -> Result<(), 
         observed.pending = Some(manifest::objects(&kept.manifest, "the pending release")?);
     }
     Ok(())
+}
+
+/// Tries everything that would be applied, in Helm's name. What a run that was killed left
+/// half-installed is taken out first, so nothing can be said about what comes after it.
+pub(crate) async fn attempts(
+    cluster: &Cluster,
+    observed: &mut Observed,
+    namespace: &str,
+) -> Result<(), ClusterError> {
+    if !observed.namespace_exists || matches!(observed.repair(), Some(Repair::Uninstall(_))) {
+        return Ok(());
+    }
+    let trial = Trial {
+        manager: HELM,
+        namespace,
+        // Helm's own patches ask nobody who owns a field.
+        force: observed.client_side,
+    };
+    let redefined = redefined(observed);
+    let asked = observed.wanted.iter().filter(|(id, _)| {
+        let group = id
+            .api_version
+            .split_once('/')
+            .map_or("", |(group, _)| group);
+        !redefined.contains(&(group.to_owned(), id.kind.clone()))
+    });
+    let (ids, objects): (Vec<&ObjectId>, Vec<&Value>) = asked.unzip();
+    let attempts = cluster.attempt_all(objects, trial).await?;
+    observed.attempts = ids.into_iter().cloned().zip(attempts).collect();
+    Ok(())
+}
+
+/// Gives the kinds whose definitions come with the release and change: what the API server says
+/// to their objects now, it need not say then.
+fn redefined(observed: &Observed) -> BTreeSet<(String, String)> {
+    let live = |id: &ObjectId| observed.live.as_ref().and_then(|live| live.objects.get(id));
+    let rendered = observed
+        .wanted
+        .iter()
+        .filter(|(id, object)| id.kind == "CustomResourceDefinition" && live(id) != Some(*object))
+        .map(|(_, object)| manifest::defines(object));
+    let applied = observed.crds.iter().map(|one| one.defines.clone());
+    rendered.chain(applied).collect()
 }
 
 /// Reads the CRDs that the chart brings, for applying them.
@@ -80,7 +127,7 @@ fn values(config: Option<Value>) -> Value {
 async fn missing_crds(
     cluster: &Cluster,
     definitions: &[Value],
-) -> Result<Vec<(String, bool)>, ClusterError> {
+) -> Result<Vec<Definition>, ClusterError> {
     let mut missing = Vec::new();
     for definition in definitions {
         let text = |pointer: &str| definition.pointer(pointer).and_then(Value::as_str);
@@ -88,11 +135,20 @@ async fn missing_crds(
         let api_version = text("/apiVersion").unwrap_or_default();
         let kind = text("/kind").unwrap_or_default();
         match cluster.get(api_version, kind, "", name).await? {
-            None => missing.push((name.to_owned(), false)),
+            None => missing.push(Definition {
+                name: name.into(),
+                defines: manifest::defines(definition),
+                ..Definition::default()
+            }),
             Some(there) => {
                 let after = cluster.dry_run(definition, "").await?;
                 if there.get("spec") != after.get("spec") {
-                    missing.push((name.to_owned(), true));
+                    missing.push(Definition {
+                        name: name.into(),
+                        defines: manifest::defines(definition),
+                        exists: true,
+                        dropped: manifest::dropped(&there, &after),
+                    });
                 }
             }
         }

@@ -1,7 +1,8 @@
 //! What a run would do, decided from what was observed; pure.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use cluster::Attempt;
 use plan::{Change, Digest, Operation, Plan};
 use serde_json::{Value, json};
 
@@ -31,9 +32,25 @@ pub struct Observed {
     pub pending: Option<Objects>,
     /// Objects of the live revision that somebody deleted.
     pub missing: BTreeSet<ObjectId>,
-    /// The chart's CRDs that are not in the cluster as the chart has them; `true` where there is
-    /// another version of it.
-    pub crds: Vec<(String, bool)>,
+    /// The chart's CRDs that are not in the cluster as the chart has them.
+    pub crds: Vec<Definition>,
+    /// Whether Helm applies this release as Helm 3 did, by patches that it computes itself.
+    pub client_side: bool,
+    /// What the API server says to each object, where it was asked.
+    pub attempts: BTreeMap<ObjectId, Attempt>,
+}
+
+/// A CRD of the chart that is not in the cluster as the chart has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Definition {
+    /// Its name.
+    pub name: String,
+    /// The group and the kind of what it defines.
+    pub defines: (String, String),
+    /// Whether there is another version of it.
+    pub exists: bool,
+    /// Versions that are no longer served, and fields that are no longer known.
+    pub dropped: Vec<String>,
 }
 
 /// A revision that was deployed.
@@ -130,14 +147,14 @@ pub fn plan(namespace: &Name, release: &Name, observed: &Observed, created: Stri
             namespace.as_str(),
         ));
     }
-    for (name, other_version) in &observed.crds {
-        let operation = if *other_version {
+    for definition in &observed.crds {
+        let operation = if definition.exists {
             Operation::Update
         } else {
             Operation::Create
         };
         changes.push(
-            Change::new(operation, "CustomResourceDefinition", name)
+            Change::new(operation, "CustomResourceDefinition", &definition.name)
                 .reason("comes with the chart; Helm does not upgrade it"),
         );
     }

@@ -2,12 +2,15 @@
 
 use std::fmt::Write as _;
 
-use action_kit::{Outcome, Report};
+use action_kit::{Failed, Outcome, Report};
 use plan::Plan;
 
 use crate::error::DeployError;
-use crate::observe::observe;
+use crate::foresee::{Warning, foresee};
+use crate::inputs::Policy;
+use crate::observe::{attempts, observe};
 use crate::plan::{Observed, differences};
+use crate::pods::policy;
 use crate::session::Session;
 
 /// A comment and a summary have limits: longer differences stand in the report only.
@@ -24,9 +27,9 @@ pub(crate) fn make(session: &Session, observed: &Observed) -> Plan {
 }
 
 /// Shows what `apply` would do.
-pub(crate) async fn show(session: &Session) -> Result<Report, DeployError> {
+pub(crate) async fn show(session: &Session) -> Result<Report, Failed> {
     let wanted = session.wanted()?;
-    let observed = observe(
+    let mut observed = observe(
         session.cluster(),
         &session.helm,
         &wanted,
@@ -47,11 +50,68 @@ pub(crate) async fn show(session: &Session) -> Result<Report, DeployError> {
         Outcome::Planned
     };
     print_differences(session, &observed);
+    let mut warnings = broken_policy(session, &observed);
+    let breaks = warnings.clone();
+    if !plan.is_empty() {
+        warnings.extend(tried(session, &mut observed).await?);
+    }
+    warn(&warnings);
     let report = session.report(outcome, observed.deployed());
-    let report = describe(report, &plan, &observed).line(plan.to_text());
+    let report = describe(report, &plan, &observed, &warnings).line(plan.to_text());
     let place = session.inputs.cluster.as_deref();
     let comment = &session.inputs.pull_request;
-    Ok(comment.show(&session.context, &plan, place, report).await)
+    let report = comment.show(&session.context, &plan, place, report).await;
+    match allowed(session, breaks) {
+        Ok(()) => Ok(report),
+        Err(error) => Err(Failed::from(error).with(report)),
+    }
+}
+
+/// Finds what breaks the policy, unless nobody wants to know.
+pub(crate) fn broken_policy(session: &Session, observed: &Observed) -> Vec<Warning> {
+    match session.inputs.policy {
+        Policy::Off => Vec::new(),
+        Policy::Warn | Policy::Refuse => policy(observed),
+    }
+}
+
+/// Refuses a release that breaks the policy, when that is wanted.
+pub(crate) fn allowed(session: &Session, broken: Vec<Warning>) -> Result<(), DeployError> {
+    if session.inputs.policy == Policy::Refuse && !broken.is_empty() {
+        return Err(DeployError::Policy {
+            release: session.inputs.release.to_string(),
+            warnings: broken,
+        });
+    }
+    Ok(())
+}
+
+/// Tries what the plan would apply, and tells what would come of it.
+pub(crate) async fn tried(
+    session: &Session,
+    observed: &mut Observed,
+) -> Result<Vec<Warning>, DeployError> {
+    attempts(session.cluster(), observed, session.namespace.as_str()).await?;
+    Ok(foresee(observed))
+}
+
+/// Refuses to begin what could not be ended.
+pub(crate) fn possible(session: &Session, warnings: &[Warning]) -> Result<(), DeployError> {
+    let stops: Vec<Warning> = warnings.iter().filter(|one| one.stops).cloned().collect();
+    if stops.is_empty() {
+        return Ok(());
+    }
+    Err(DeployError::Foreseen {
+        release: session.inputs.release.to_string(),
+        warnings: stops,
+    })
+}
+
+/// Tells warnings where a workflow shows them.
+pub(crate) fn warn(warnings: &[Warning]) {
+    for warning in warnings {
+        tracing::warn!("{warning}; {}", warning.hint);
+    }
 }
 
 /// Refuses when a plan was reviewed and this is another.
@@ -84,9 +144,17 @@ pub(crate) fn is_reviewed(session: &Session) -> bool {
 }
 
 /// Puts the plan into a report.
-pub(crate) fn describe(report: Report, plan: &Plan, observed: &Observed) -> Report {
+pub(crate) fn describe(
+    report: Report,
+    plan: &Plan,
+    observed: &Observed,
+    warnings: &[Warning],
+) -> Report {
     let differences = differences(observed);
     let mut markdown = plan.to_markdown();
+    for warning in warnings {
+        let _ = write!(markdown, "\n> ⚠ {warning}<br>{}\n", warning.hint);
+    }
     let mut text = String::new();
     for (object, difference) in &differences {
         let _ = writeln!(text, "# {object}\n{}", difference.trim_end());
@@ -100,6 +168,7 @@ pub(crate) fn describe(report: Report, plan: &Plan, observed: &Observed) -> Repo
     report
         .output("plan-digest", plan.digest().to_string())
         .field("plan", plan)
+        .field("warnings", warnings)
         .field(
             "differences",
             differences

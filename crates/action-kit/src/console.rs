@@ -94,9 +94,10 @@ impl Console {
         let directives = environment
             .get("RUST_LOG")
             .map_or_else(|| format!("warn,{default}"), String::from);
+        // A request that is refused is an answer: who asked tells it.
         let quiet = "hyper=warn,hyper_util=warn,rustls=warn,tower=warn,h2=warn,aws_config=warn,\
                      aws_smithy_runtime=warn,aws_smithy_runtime_api=warn,aws_runtime=warn,aws_sdk_sts=warn,\
-                     kube_client=warn,kube_runtime=warn,oci_client=warn,reqwest=warn";
+                     kube_client=off,kube_runtime=warn,oci_client=warn,reqwest=warn";
         let filter = EnvFilter::new(format!("{directives},{quiet}"));
         // A second installation (two runs in one test process) keeps the first.
         let _ = tracing_subscriber::registry()

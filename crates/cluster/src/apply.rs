@@ -151,7 +151,12 @@ impl Cluster {
         }
     }
 
-    fn api(&self, resource: &ApiResource, scope: &Scope, namespace: &str) -> Api<DynamicObject> {
+    pub(crate) fn api(
+        &self,
+        resource: &ApiResource,
+        scope: &Scope,
+        namespace: &str,
+    ) -> Api<DynamicObject> {
         match scope {
             Scope::Namespaced => Api::namespaced_with(self.client(), namespace, resource),
             Scope::Cluster => Api::all_with(self.client(), resource),
@@ -215,7 +220,8 @@ impl Cluster {
     }
 }
 
-fn identity(object: &Value) -> Result<(String, String, String), ClusterError> {
+/// Gives an object's API version, kind and name.
+pub(crate) fn identity(object: &Value) -> Result<(String, String, String), ClusterError> {
     let kind = string(object, "/kind").ok_or_else(|| no_object("a manifest", "kind"))?;
     let api_version =
         string(object, "/apiVersion").ok_or_else(|| no_object("a manifest", "apiVersion"))?;

@@ -19,6 +19,7 @@
 //! ```
 
 mod apply;
+mod attempt;
 mod connect;
 pub mod diagnosis;
 mod error;
@@ -28,6 +29,7 @@ mod rollout;
 mod workload;
 
 pub use apply::{Applied, parse_manifests};
+pub use attempt::{Attempt, Conflict, Refusal, Trial, at_field};
 pub use connect::Cluster;
 pub use diagnosis::{Cause, Finding, Observed, diagnose};
 pub use error::{ClusterError, ErrorKind};

@@ -10,6 +10,7 @@
 mod charts;
 mod cluster;
 mod diagnosis;
+mod foresight;
 mod inputs;
 mod planning;
 mod rollout;

@@ -1,7 +1,7 @@
 //! Plans from literal observations.
 
 use helm_deploy::inputs::Name;
-use helm_deploy::plan::{Live, Observed, Repair, differences, plan};
+use helm_deploy::plan::{Definition, Live, Observed, Repair, differences, plan};
 use helm_deploy::{Objects, Revision, changed_fields, objects};
 use insta::assert_snapshot;
 use serde_json::json;
@@ -56,7 +56,10 @@ fn a_first_installation_creates_everything() {
     let observed = Observed {
         wanted: release(3, "a"),
         values: json!({}),
-        crds: vec![("widgets.example.com".into(), false)],
+        crds: vec![Definition {
+            name: "widgets.example.com".into(),
+            ..Definition::default()
+        }],
         ..Observed::default()
     };
     assert_snapshot!(rendered(&observed), @r#"
