@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Instant;
 
 use action_kit::{Outcome, Report};
-use cluster::{Cause, ClusterError, Lease, Tracked, Workload};
+use cluster::{Cause, ClusterError, Lease, Tracked, Workload, diagnose};
 
 use crate::error::DeployError;
 use crate::helm::Wanted;
@@ -144,7 +144,10 @@ async fn refused(
     let DeployError::Helm { message, .. } = error else {
         return error;
     };
-    show_hooks(session, observed).await;
+    let message = match failed_hooks(session, observed).await.as_slice() {
+        [] => message,
+        causes => format!("{message}: {}", causes.join("; ")),
+    };
     let afterwards = match session.helm.history().await {
         // Without a new revision Helm gave up before it touched anything.
         Ok(history) if history.last() == observed.revisions.last() => "nothing was changed".into(),
@@ -277,14 +280,16 @@ fn show_logs(session: &Session, cause: &ClusterError) {
     }
 }
 
-/// Shows what hooks that failed wrote: Helm says only that they did.
-async fn show_hooks(session: &Session, observed: &Observed) {
+/// Shows what hooks that failed wrote, and says why they did: Helm says only that they did.
+async fn failed_hooks(session: &Session, observed: &Observed) -> Vec<String> {
+    let mut causes = Vec::new();
     let namespace = session.namespace.as_str();
     let hooks = observed.hooks.values();
     for hook in hooks.filter_map(|object| Workload::of_manifest(object, namespace)) {
         let Ok(seen) = session.cluster().observe(&hook).await else {
             continue;
         };
+        causes.extend(diagnose(&seen).into_iter().map(|finding| finding.text));
         for ((pod, _), lines) in seen.logs {
             let _group = session
                 .context
@@ -295,6 +300,7 @@ async fn show_hooks(session: &Session, observed: &Observed) {
             }
         }
     }
+    causes
 }
 
 /// Goes back to the last good revision where that is wanted, and says what came of it.

@@ -51,7 +51,8 @@ pub struct Revision {
 /// A release as Helm renders or keeps it.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Rendered {
-    /// The objects, as YAML documents.
+    /// The objects, as YAML documents; a chart of hooks alone has none.
+    #[serde(default)]
     pub manifest: String,
     /// The values that the user gave.
     #[serde(default)]

@@ -11,6 +11,7 @@ mod charts;
 mod cluster;
 mod diagnosis;
 mod foresight;
+mod hooks;
 mod inputs;
 mod planning;
 mod rollout;
