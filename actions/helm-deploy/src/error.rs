@@ -145,6 +145,14 @@ pub enum DeployError {
         /// In which points.
         warnings: Vec<Warning>,
     },
+    /// Something was changed beside the release.
+    #[error("{count} objects of `{subject}` are not what the release says")]
+    Drifted {
+        /// Namespace and release.
+        subject: String,
+        /// How many.
+        count: usize,
+    },
     /// The cluster refused or broke.
     #[error(transparent)]
     Cluster(#[from] ClusterError),
@@ -168,6 +176,7 @@ impl Failure for DeployError {
             | Self::NotFound { .. } => Reason::InvalidInput,
             Self::PlanChanged { .. } => Reason::PlanChanged,
             Self::Policy { .. } => Reason::Refused,
+            Self::Drifted { .. } => Reason::ChecksFailed,
             Self::Scratch(_) | Self::Helm { .. } | Self::Apply { .. } | Self::Foreseen { .. } => {
                 Reason::RemoteFailed
             }
@@ -212,6 +221,9 @@ impl Failure for DeployError {
             }
             Self::Foreseen { warnings, .. } | Self::Policy { warnings, .. } => {
                 return distinct_hints(warnings);
+            }
+            Self::Drifted { .. } => {
+                "the summary names them; undo by hand what was done by hand, or write it into the values and apply them"
             }
             Self::Answer { .. } => "the action is made for the Helm in its image: `helm version`",
             Self::Program(error) => return error.hints(),

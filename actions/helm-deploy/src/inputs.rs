@@ -18,6 +18,8 @@ pub enum Mode {
     Plan,
     /// Install or upgrade, and follow the rollout until it is ready
     Apply,
+    /// Look for what was changed beside the release, and change nothing
+    Drift,
     /// Go back to an earlier revision
     Rollback,
     /// Take the release out of the cluster
@@ -113,6 +115,10 @@ pub struct Inputs {
     /// inspection
     #[arg(long, default_value_t = false, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
     pub uninstall_failed_install: bool,
+
+    /// Whether `drift` fails (`checks-failed`) when it finds some
+    #[arg(long, default_value_t = false, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
+    pub fail_on_drift: bool,
 
     /// Whether to create the namespace when it does not exist
     #[arg(long, default_value_t = true, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]

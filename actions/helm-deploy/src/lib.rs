@@ -7,6 +7,7 @@
 mod access;
 mod apply;
 mod chart;
+pub mod drift;
 mod error;
 pub mod foresee;
 mod helm;
@@ -40,6 +41,10 @@ pub const METADATA: Metadata = Metadata {
             "The revision that was deployed before; empty for a first installation",
         ),
         ("image", "The image that was given, by its digest"),
+        (
+            "drifted",
+            "How many objects are not what the release says, found by `drift`",
+        ),
     ],
     icon: "anchor",
     color: "blue",
@@ -51,6 +56,7 @@ pub async fn run(inputs: Inputs, context: Context) -> Result<Report, Failed> {
     let session = session::Session::open(inputs, context).await?;
     Ok(match mode {
         Mode::Plan => return review::show(&session).await,
+        Mode::Drift => return drift::show(&session).await,
         Mode::Apply => apply::apply(&session).await?,
         Mode::Rollback => revert::rollback(&session).await?,
         Mode::Uninstall => revert::uninstall(&session).await?,

@@ -10,6 +10,7 @@
 mod charts;
 mod cluster;
 mod diagnosis;
+mod drift;
 mod foresight;
 mod hooks;
 mod inputs;
