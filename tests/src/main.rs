@@ -23,6 +23,7 @@ mod canary;
 mod components;
 mod context;
 mod docker;
+mod gallery;
 mod github_schemas;
 mod http;
 mod packaging;
@@ -63,6 +64,8 @@ enum Command {
     /// Compare an action with the tools that people use instead
     #[command(subcommand)]
     Bench(bench::Arguments),
+    /// Let deployments fail, each in its own way, and read what helm-deploy says
+    Gallery(gallery::Arguments),
     /// What the integration tests call
     #[command(subcommand)]
     Services(services::Arguments),
@@ -72,6 +75,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Gallery(arguments) => gallery::run(&arguments),
         Command::Services(arguments) => services::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Images => Context::open(None).and_then(|cx| {
             cx.enter("images");

@@ -15,6 +15,7 @@ mod application;
 mod bench;
 mod codegen;
 mod e2e;
+mod gallery;
 mod images;
 mod new_action;
 mod programs;
@@ -60,6 +61,8 @@ enum Command {
     Images(images::Arguments),
     /// Compare an action with the tools that people use instead
     Bench(bench::Arguments),
+    /// Let deployments fail on the end-to-end run's cluster and read what helm-deploy says
+    Gallery(gallery::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -79,6 +82,7 @@ fn main() -> ExitCode {
         Some(Command::Action(arguments)) => action::run(&arguments),
         Some(Command::Images(arguments)) => images::run(&arguments),
         Some(Command::Bench(arguments)) => bench::run(&arguments),
+        Some(Command::Gallery(arguments)) => gallery::run(&arguments),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
