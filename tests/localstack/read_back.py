@@ -120,6 +120,36 @@ def data(outputs: dict[str, str]) -> dict[str, Any]:
     }
 
 
+def nodes(name: str) -> dict[str, Any]:
+    """Read the node groups and add-ons from EKS, and the groups' machines from EC2."""
+    eks, ec2, cluster = boto3.client("eks"), boto3.client("ec2"), {"clusterName": name}
+    found = []
+    for group in eks.list_nodegroups(**cluster)["nodegroups"]:
+        told = eks.describe_nodegroup(**cluster, nodegroupName=group)["nodegroup"]
+        template = {"LaunchTemplateId": told["launchTemplate"]["id"]}
+        versions = ec2.describe_launch_template_versions(
+            **template, Versions=[told["launchTemplate"]["version"]]
+        )
+        data = versions["LaunchTemplateVersions"][0]["LaunchTemplateData"]
+        subnets = ec2.describe_subnets(SubnetIds=told["subnets"])["Subnets"]
+        found.append(
+            {
+                "workload": told["labels"]["workload"],
+                "status": told["status"],
+                "version": told["version"],
+                "tainted": bool(told["taints"]),
+                "tiers": sorted({tags(subnet)["Tier"] for subnet in subnets}),
+                "zones": sorted(subnet["AvailabilityZone"] for subnet in subnets),
+                "tokens": data["MetadataOptions"]["HttpTokens"],
+                "hops": data["MetadataOptions"]["HttpPutResponseHopLimit"],
+                "encrypted": all(disk["Ebs"]["Encrypted"] for disk in data["BlockDeviceMappings"]),
+            }
+        )
+    addons = eks.list_addons(**cluster)["addons"]
+    told = [eks.describe_addon(**cluster, addonName=one)["addon"] for one in addons]
+    return {"groups": found, "add_ons": {one["addonName"]: one["status"] for one in told}}
+
+
 def watching(name: str, outputs: dict[str, str]) -> dict[str, Any]:
     """Read what watches an environment from CloudWatch, SNS, EventBridge and EKS."""
     cloudwatch, sns = boto3.client("cloudwatch"), boto3.client("sns")
@@ -145,7 +175,7 @@ def watching(name: str, outputs: dict[str, str]) -> dict[str, Any]:
         },
         "dashboard": len(cloudwatch.get_dashboard(DashboardName=name)["DashboardBody"]),
         "rules": len(rules),
-        "identities": len(identities["associations"]),
+        "identities": sorted(one["serviceAccount"] for one in identities["associations"]),
     }
 
 
@@ -160,6 +190,8 @@ def main() -> None:
     }
     if kept := found["stacks"].get(f"{name}-data"):
         found["data"] = data(kept["outputs"])
+    if f"{name}-nodes" in found["stacks"]:
+        found["nodes"] = nodes(name)
     if watched := found["stacks"].get(f"{name}-observability"):
         found["watching"] = watching(name, watched["outputs"])
     json.dump(found, sys.stdout, indent=2)

@@ -1,9 +1,11 @@
 //! `infrastructure.yaml`: what people write about their environments, checked where it is read.
 
+mod add_ons;
 mod alerts;
 mod backup;
 mod github;
 mod names;
+mod nodes;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,13 +15,15 @@ use aws_account::Account;
 use serde::Deserialize;
 use thiserror::Error;
 
+pub use add_ons::AddOns;
 pub use alerts::{Alerts, Recipients};
 pub use backup::{Backup, Replica};
 pub use github::{Github, Ids};
 pub use names::{
-    Arn, Branch, Cidr, Days, EnvironmentName, GithubEnvironment, KubernetesVersion, ProjectName,
-    Recipient, RegionName, Repository, VpcCidr, Zones,
+    AddOnVersion, Arn, Branch, Cidr, Days, EnvironmentName, GithubEnvironment, KubernetesVersion,
+    ProjectName, Recipient, RegionName, Repository, Size, VpcCidr, Zones,
 };
+pub use nodes::{ApplicationNodes, BastionNodes, DatabaseNodes, InstanceTypes, Nodes};
 
 /// The file.
 #[derive(Clone, Debug, Deserialize)]
@@ -56,6 +60,12 @@ pub struct Settings {
     /// The Kubernetes minor.
     #[serde(default)]
     pub kubernetes_version: KubernetesVersion,
+    /// The machines.
+    #[serde(default)]
+    pub nodes: Nodes,
+    /// The versions of the cluster's add-ons.
+    #[serde(default)]
+    pub add_ons: AddOns,
     /// Who reaches the API server.
     #[serde(default)]
     pub endpoint_access: EndpointAccess,

@@ -21,10 +21,11 @@ use crate::stack::Values;
 use crate::template::Template;
 
 /// The layers, each with its built-in template.
-const LAYERS: [(&str, &str); 4] = [
+const LAYERS: [(&str, &str); 5] = [
     ("network", include_str!("../stacks/network.yaml")),
     ("data", include_str!("../stacks/data.yaml")),
     ("cluster", include_str!("../stacks/cluster.yaml")),
+    ("nodes", include_str!("../stacks/nodes.yaml")),
     (
         "observability",
         include_str!("../stacks/observability.yaml"),

@@ -25,6 +25,8 @@ pub fn settings(target: &Target) -> Values {
         .collect();
     values.extend(network(settings));
     values.extend(settings.alerts.parameters());
+    values.extend(settings.nodes.parameters());
+    values.extend(settings.add_ons.parameters());
     values
 }
 

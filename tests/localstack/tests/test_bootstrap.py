@@ -1,5 +1,6 @@
 """The bootstrap stack, read back through IAM: who may become which role, and what for."""
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
@@ -152,6 +153,27 @@ def test_the_service_role_gives_no_more_than_the_boundary(aws: Clients, bootstra
     assert fnmatchcase("arn:aws:iam::000000000000:role/orders-first-cluster-Role-1", reach)
     for name in ("Plan", "Apply", "Service"):
         assert not fnmatchcase(bootstrap.outputs[f"{name}RoleArn"], reach)
+
+
+def test_machines_start_from_the_environments_own_templates(
+    aws: Clients, bootstrap: Result
+) -> None:
+    starts = [one for one in of_service_role(aws, bootstrap) if "ec2:RunInstances" in one["Action"]]
+    template = "arn:aws:ec2:eu-west-1:000000000000:launch-template/*"
+    own = {"aws:ResourceTag/Project": "orders", "aws:ResourceTag/Environment": "first"}
+    assert [(one.get("Resource"), one.get("NotResource"), one["Condition"]) for one in starts] == [
+        (template, None, {"StringEquals": own}),
+        (None, template, {"ArnLike": {"ec2:LaunchTemplate": template}}),
+    ]
+
+
+def test_policies_are_no_longer_than_iam_takes(aws: Clients, bootstrap: Result) -> None:
+    name = role(aws, bootstrap, "Service")["RoleName"]
+    listed = aws("iam").list_attached_role_policies(RoleName=name)["AttachedPolicies"]
+    arns = [policy["PolicyArn"] for policy in listed]
+    assert len(arns) <= 10
+    for arn in [*arns, bootstrap.outputs["PermissionsBoundaryArn"]]:
+        assert len(json.dumps({"Statement": managed(aws, arn)}, separators=(",", ":"))) < 6100, arn
 
 
 def test_no_role_of_a_layer_can_take_backups_away(aws: Clients, bootstrap: Result) -> None:

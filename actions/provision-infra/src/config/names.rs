@@ -38,7 +38,7 @@ fn is_words(text: &str, longest: usize) -> bool {
 }
 
 /// Says whether a text is letters, digits and some other characters.
-fn is_plain(text: &str, others: &str) -> bool {
+pub(super) fn is_plain(text: &str, others: &str) -> bool {
     let fits = |character: char| character.is_ascii_alphanumeric() || others.contains(character);
     !text.is_empty() && text.chars().all(fits)
 }
@@ -157,6 +157,15 @@ text!(
         }
 );
 text!(
+    /// A version of an add-on of EKS.
+    AddOnVersion,
+    "version of an add-on, such as `v1.20.4-eksbuild.1`",
+    |text| text
+        .strip_prefix('v')
+        .is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit())
+            && is_plain(rest, ".-"))
+);
+text!(
     /// Something in AWS, by its full name.
     Arn,
     "ARN, such as `arn:aws:s3:::shop-replica`",
@@ -227,6 +236,33 @@ impl<'de> Deserialize<'de> for Days {
         )
         .map_err(D::Error::custom)?;
         Ok(Self(days))
+    }
+}
+
+/// How many of something there are, or how large it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size(u16);
+
+impl Size {
+    /// Gives the number.
+    #[must_use]
+    pub fn get(self) -> u16 {
+        self.0
+    }
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Size {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let size = u16::deserialize(deserializer)?;
+        let holds = (1..=1000).contains(&size);
+        check(&size.to_string(), "number between 1 and 1000", holds).map_err(D::Error::custom)?;
+        Ok(Self(size))
     }
 }
 

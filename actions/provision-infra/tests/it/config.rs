@@ -22,6 +22,12 @@ environments:
     cidr: 10.64.0.0/18
     zones: [eu-central-1a, eu-central-1b, eu-central-1c]
     kubernetes-version: 1.30
+    nodes:
+      application: {instance-types: [m7g.large, c7gn.large], min: 4, max: 12, disk-gib: 80}
+      database: {instance-types: [r6i.xlarge], per-zone: 2}
+      bastion: {instance-types: [t3.small]}
+    add-ons:
+      vpc-cni: v1.20.4-eksbuild.1
     endpoint-access:
       public: [203.0.113.0/24]
     deletion-protection: true
@@ -80,6 +86,13 @@ fn what_is_wrong_is_said_with_its_line() {
         "alerts: {critical: [nobody]}",
         "alerts: {warning: [a@b.c, d@e.f, g@h.i, j@k.l]}",
         "backup: {lock-days: 0}",
+        "nodes: {application: {min: 10}}",
+        "nodes: {application: {instance-types: []}}",
+        "nodes: {bastion: {instance-types: [small]}}",
+        "nodes: {database: {instance-types: [r6i.large, r7gd.large]}}",
+        "nodes: {database: {per-zone: 0}}",
+        "nodes: {database: {min: 1}}",
+        "add-ons: {vpc-cni: latest}",
         "backup: {copy-vault-arn: copies}",
     ]
     .map(|line| refusal(&with(line)))
@@ -90,7 +103,7 @@ fn what_is_wrong_is_said_with_its_line() {
         "project: shop\ngithub: {repository: acme}\nenvironments: {prod: {}}\n",
     ));
     assert_snapshot!(refusals.join("\n"), @r#"
-    Some(4) infra.yaml: unknown field `colour`, expected one of region, account, cidr, zones, nat, kubernetes-version, endpoint-access, deletion-protection, log-retention-days, alerts, backup, image-count, github-environment, github-provider-arn, administrator-principal-arn, deploy-principal-arn at line 4, column 5
+    Some(4) infra.yaml: unknown field `colour`, expected one of region, account, cidr, zones, nat, kubernetes-version, nodes, add-ons, endpoint-access, deletion-protection, log-retention-days, alerts, backup, image-count, github-environment, github-provider-arn, administrator-principal-arn, deploy-principal-arn at line 4, column 5
     Some(4) infra.yaml: `10.40.0.1/16` is no network for a VPC, such as `10.40.0.0/16`: between /16 and /20, no bits set after the prefix at line 4, column 11
     Some(4) infra.yaml: unknown variant `none`, expected one of per-zone, single at line 4, column 10
     Some(4) infra.yaml: `latest` is no Kubernetes minor, such as "1.35" (in quotes) at line 4, column 25
@@ -103,6 +116,13 @@ fn what_is_wrong_is_said_with_its_line() {
     Some(4) infra.yaml: `nobody` is no recipient of alerts: an e-mail address or an https URL at line 4, column 25
     Some(4) infra.yaml: 4 recipients are named: there is a place for 3; a mailing list is one at line 4, column 23
     Some(4) infra.yaml: `0` is no number of days between 1 and 3650 at line 4, column 25
+    Some(4) infra.yaml: there are to be at least 10 nodes, and at most 9 at line 4, column 26
+    Some(4) infra.yaml: no instance type is named at line 4, column 43
+    Some(4) infra.yaml: `small` is no instance type, such as `m6i.large` at line 4, column 39
+    Some(4) infra.yaml: `r6i.large` is x86_64 and `r7gd.large` is arm64: a group has one architecture at line 4, column 40
+    Some(4) infra.yaml: `0` is no number between 1 and 1000 at line 4, column 34
+    Some(4) infra.yaml: unknown field `min`, expected one of instance-types, per-zone, disk-gib at line 4, column 24
+    Some(4) infra.yaml: `latest` is no version of an add-on, such as `v1.20.4-eksbuild.1` at line 4, column 24
     Some(4) infra.yaml: `copies` is no ARN, such as `arn:aws:s3:::shop-replica` at line 4, column 30
     Some(1) infra.yaml: `Shop_1` is no project name: lower-case letters, digits and single hyphens, at most 20, a letter first at line 1, column 10
     None `infra.yaml` declares no region for `prod`
@@ -159,6 +179,30 @@ fn what_is_said_of_backups_reaches_the_templates() {
     ImageCount=1000
     ReplicaBucketArn=arn:aws:s3:::shop-replica
     ReplicaKeyArn=arn:aws:kms:eu-west-3:222222222222:key/1
+    "#);
+}
+
+#[test]
+fn machines_reach_the_templates_with_their_architecture() {
+    let starts = ["Application", "Database", "Bastion", "VpcCni"];
+    let sizes = |environment| {
+        let all = given(environment, &starts);
+        let lines = all.lines().filter(|line| !line.contains("Cidr"));
+        lines.collect::<Vec<&str>>().join("\n")
+    };
+    assert_eq!(sizes("staging"), "", "the defaults hold");
+    assert_snapshot!(sizes("prod"), @r#"
+    ApplicationArchitecture=arm64
+    ApplicationDiskGib=80
+    ApplicationInstanceTypes=m7g.large,c7gn.large
+    ApplicationNodesMax=12
+    ApplicationNodesMin=4
+    BastionArchitecture=x86_64
+    BastionInstanceTypes=t3.small
+    DatabaseArchitecture=x86_64
+    DatabaseInstanceTypes=r6i.xlarge
+    DatabaseNodesPerZone=2
+    VpcCniVersion=v1.20.4-eksbuild.1
     "#);
 }
 

@@ -40,6 +40,8 @@ class StrictProvider(ResourceProvider):
     """The key in the model that `Ref` gives."""
     properties: ClassVar[frozenset[str]]
     """What may be in a template."""
+    moving: ClassVar[frozenset[str]] = frozenset()
+    """Attributes that are others when the resource changes in place."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Register the provider."""

@@ -1,15 +1,25 @@
 //! What the infrastructure step reads back, and what it must be.
 
+mod nodes;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde::Deserialize;
 
+use self::nodes::Nodes;
 use super::NAME;
 use crate::steps::localstack;
 
 /// The layers, by name.
-pub(super) const LAYERS: [&str; 5] = ["bootstrap", "cluster", "data", "network", "observability"];
+pub(super) const LAYERS: [&str; 6] = [
+    "bootstrap",
+    "cluster",
+    "data",
+    "network",
+    "nodes",
+    "observability",
+];
 /// What each zone has a subnet of.
 pub(super) const TIERS: [&str; 4] = ["admin", "application", "database", "public"];
 /// How many zones there are, and NAT gateways in them.
@@ -23,6 +33,7 @@ pub(super) struct Found {
     pub(super) cluster: Option<Cluster>,
     unbounded_roles: Vec<String>,
     data: Option<Data>,
+    nodes: Option<Nodes>,
     watching: Option<Watching>,
 }
 
@@ -36,7 +47,8 @@ struct Watching {
     /// How many characters the dashboard has.
     dashboard: usize,
     rules: usize,
-    identities: usize,
+    /// The service accounts whose pods have a role.
+    identities: Vec<String>,
 }
 
 /// What holds data.
@@ -118,10 +130,12 @@ impl Found {
         ensure!(
             cluster.status == "ACTIVE"
                 && cluster.encrypted == [["secrets"]]
-                && cluster.access_entries == 2,
+                && cluster.access_entries == 4,
             "the cluster is not what the template says: {cluster:?}"
         );
         self.data.as_ref().context("there is no data")?.check()?;
+        let nodes = self.nodes.as_ref().context("there are no nodes")?;
+        nodes.check(&cluster.version)?;
         let watching = self.watching.as_ref();
         watching.context("nothing watches")?.check()
     }
@@ -159,8 +173,12 @@ impl Watching {
             "there is no alarm for each of what must be watched: {self:?}"
         );
         ensure!(unheard.is_empty(), "nobody hears of {unheard:?}: {self:?}");
+        let publishes = self
+            .identities
+            .iter()
+            .any(|one| one.contains("alertmanager"));
         ensure!(
-            self.dashboard > 0 && self.rules == 2 && self.identities == 1,
+            self.dashboard > 0 && self.rules == 2 && publishes,
             "what watches is not what the template says: {self:?}"
         );
         Ok(())
@@ -301,7 +319,7 @@ mod tests {
             )]),
             dashboard: 100,
             rules: 2,
-            identities: 1,
+            identities: vec!["kube-prometheus-stack-alertmanager".into()],
         };
         watching(&["oncall@example.com"]).check().unwrap();
         let complaint = |watching: Watching| watching.check().unwrap_err().to_string();
@@ -334,6 +352,7 @@ mod tests {
             cluster: None,
             unbounded_roles: Vec::new(),
             data: None,
+            nodes: None,
             watching: None,
         };
         assert_eq!(

@@ -7,6 +7,7 @@ from localstack.services.cloudformation.engine.v2.change_set_model import (
     ChangeType,
     NodeParameter,
     Nothing,
+    Scope,
     TerminalValue,
     is_nothing,
 )
@@ -88,6 +89,32 @@ def _ref(fn: Any, self: Any, arguments: Any) -> ChangeType:
         return change
     resource = self._retrieve_or_visit_resource(resource_name=name)
     return change if resource.requires_replacement else ChangeType.UNCHANGED
+
+
+@patch(ChangeSetModel._resolve_intrinsic_function_fn_get_att)  # noqa: SLF001
+def _get_att(fn: Any, self: Any, arguments: Any) -> ChangeType:
+    """Know that what takes a resource's place has other attributes, and that some move with it."""
+    change = fn(self, arguments)
+    if change != ChangeType.UNCHANGED:
+        return change
+    name, attribute = (entity.value for entity in arguments.array)
+    resource = self._retrieve_or_visit_resource(resource_name=name)
+    provider = PROVIDERS.get(resource.type_.value)
+    moved = bool(provider) and attribute in provider.moving
+    changed = moved and resource.change_type == ChangeType.MODIFIED
+    return ChangeType.MODIFIED if resource.requires_replacement or changed else change
+
+
+@patch(ChangeSetModel._retrieve_condition_if_exists)  # noqa: SLF001
+def _condition(_fn: Any, self: Any, condition_name: str) -> Any:
+    """Know conditions apart; LocalStack takes the first one that it meets for all of them."""
+    templates = (self._before_template, self._after_template)
+    scope, named = self._safe_access_in(Scope(), "Conditions", *templates)
+    before, after = ({} if is_nothing(one) else one for one in named)
+    if condition_name not in before and condition_name not in after:
+        return Nothing
+    scope, (before, after) = self._safe_access_in(scope, condition_name, before, after)
+    return self._visit_condition(scope, condition_name, before, after)
 
 
 @patch(ChangeSetModelPreproc._resolve_attribute)  # noqa: SLF001

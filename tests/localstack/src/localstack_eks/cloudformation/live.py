@@ -218,6 +218,7 @@ def cluster(aws: Any, model: Model) -> Model:
         "ResourcesVpcConfig": {
             "EndpointPrivateAccess": network["endpointPrivateAccess"],
             "EndpointPublicAccess": network["endpointPublicAccess"],
+            "PublicAccessCidrs": network["publicAccessCidrs"],
             "SubnetIds": network["subnetIds"],
         },
         "RoleArn": found["roleArn"],
@@ -242,6 +243,69 @@ def access_entry(aws: Any, model: Model) -> Model:
         "KubernetesGroups": found.get("kubernetesGroups", []),
         "Type": found["type"],
     }
+
+
+@reads("AWS::EKS::PodIdentityAssociation")
+def pod_identity(aws: Any, model: Model) -> Model:
+    """Read which role the pods of a service account have."""
+    mine = {"associationId": model["AssociationId"], "clusterName": model["ClusterName"]}
+    found = aws.eks.describe_pod_identity_association(**mine)["association"]
+    return {
+        "Namespace": found["namespace"],
+        "RoleArn": found["roleArn"],
+        "ServiceAccount": found["serviceAccount"],
+    }
+
+
+@reads("AWS::EKS::Addon")
+def addon(aws: Any, model: Model) -> Model:
+    """Read an add-on."""
+    mine = {"addonName": model["AddonName"], "clusterName": model["ClusterName"]}
+    found = aws.eks.describe_addon(**mine)["addon"]
+    associations = []
+    for arn in found["podIdentityAssociations"]:
+        one = {"associationId": arn.rsplit("/", 1)[1], "clusterName": model["ClusterName"]}
+        told = aws.eks.describe_pod_identity_association(**one)["association"]
+        associations.append({"RoleArn": told["roleArn"], "ServiceAccount": told["serviceAccount"]})
+    return {
+        "AddonVersion": found["addonVersion"],
+        "ConfigurationValues": found["configurationValues"],
+        "PodIdentityAssociations": associations,
+    }
+
+
+@reads("AWS::EKS::Nodegroup")
+def node_group(aws: Any, model: Model) -> Model:
+    """Read a node group."""
+    mine = {"clusterName": model["ClusterName"], "nodegroupName": model["NodegroupName"]}
+    found = aws.eks.describe_nodegroup(**mine)["nodegroup"]
+    live = {
+        name: pascal(found.get(name[0].lower() + name[1:]))
+        for name in (
+            *("AmiType", "CapacityType", "InstanceTypes", "NodeRepairConfig", "NodeRole"),
+            *("ScalingConfig", "Subnets", "Taints", "UpdateConfig", "Version"),
+        )
+    }
+    template = pascal(found.get("launchTemplate"))
+    return live | {"Labels": found["labels"], "LaunchTemplate": template}
+
+
+def pascal(value: Any) -> Any:
+    """Give values of EKS in the spelling of templates."""
+    if isinstance(value, dict):
+        return {key[:1].upper() + key[1:]: pascal(inner) for key, inner in value.items()}
+    return [pascal(inner) for inner in value] if isinstance(value, list) else value
+
+
+@reads("AWS::EC2::LaunchTemplate")
+def launch_template(aws: Any, model: Model) -> Model:
+    """Read the latest version of a launch template."""
+    mine = {"LaunchTemplateId": model["LaunchTemplateId"], "Versions": ["$Latest"]}
+    found = aws.ec2.describe_launch_template_versions(**mine)["LaunchTemplateVersions"]
+    data = only(found)["LaunchTemplateData"]
+    # LocalStack counts the tags of the template itself among those of its machines.
+    others = [one for one in data["TagSpecifications"] if one["ResourceType"] != "launch-template"]
+    return {"LaunchTemplateData": data | {"TagSpecifications": others}}
 
 
 @reads("AWS::IAM::ManagedPolicy")

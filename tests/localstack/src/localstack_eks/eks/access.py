@@ -49,6 +49,12 @@ def create(context: RequestContext, request: Document) -> Document:
     return {"accessEntry": document}
 
 
+def admit_nodes(context: RequestContext, cluster: str, role: str) -> None:
+    """Let nodes in by their role, as EKS does for those of its node groups; the entry stays."""
+    if role not in find(context, cluster).entries:
+        create(context, {"clusterName": cluster, "principalArn": role, "type": "EC2_LINUX"})
+
+
 def describe(context: RequestContext, request: Document) -> Document:
     """Show an entry."""
     return {"accessEntry": _entry(context, request).document}

@@ -8,7 +8,7 @@ from localstack.aws.api import RequestContext
 from localstack.aws.connect import connect_to
 
 from localstack_eks.eks import api_server
-from localstack_eks.eks.store import Document, Record, arn, clusters, find, identifier
+from localstack_eks.eks.store import Document, Record, arn, clusters, find, note
 from localstack_eks.serve import error, now
 
 ZONES_AT_LEAST = 2
@@ -112,7 +112,10 @@ def list_all(context: RequestContext, request: Document) -> Document:  # noqa: A
 
 def delete(context: RequestContext, request: Document) -> Document:
     """Remove a cluster and the security group that came with it."""
-    cluster = find(context, request["name"]).cluster
+    record = find(context, request["name"])
+    cluster = record.cluster
+    if record.node_groups:
+        raise error("ResourceInUseException", "Cluster has nodegroups attached", 409)
     if cluster["deletionProtection"]:
         message = f"Cluster {cluster['name']} cannot be deleted: deletion protection is enabled"
         raise error("InvalidRequestException", message)
@@ -130,7 +133,7 @@ def update_config(context: RequestContext, request: Document) -> Document:
             record.cluster[key] = record.cluster[key] | request[key]
     if request.get("deletionProtection") is not None:
         record.cluster["deletionProtection"] = request["deletionProtection"]
-    return _note(record, "ConfigUpdate", {})
+    return note(record, "ConfigUpdate", {})
 
 
 def update_version(context: RequestContext, request: Document) -> Document:
@@ -142,20 +145,7 @@ def update_version(context: RequestContext, request: Document) -> Document:
         message = f"Unsupported Kubernetes minor version update from {old} to {new}"
         raise error("InvalidParameterException", message)
     record.cluster["version"] = new
-    return _note(record, "VersionUpdate", {"Version": new})
-
-
-def _note(record: Record, kind: str, params: dict[str, str]) -> Document:
-    update = {
-        "id": identifier(),
-        "status": "Successful",
-        "type": kind,
-        "params": [{"type": name, "value": value} for name, value in params.items()],
-        "createdAt": now(),
-        "errors": [],
-    }
-    record.updates[update["id"]] = update
-    return {"update": update}
+    return note(record, "VersionUpdate", {"Version": new})
 
 
 def describe_update(context: RequestContext, request: Document) -> Document:

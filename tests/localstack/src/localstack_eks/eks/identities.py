@@ -7,7 +7,10 @@ from localstack.aws.api import RequestContext
 from localstack_eks.eks.store import Document, arn, find
 from localstack_eks.serve import error, now
 
-SUMMARY = ("associationArn", "associationId", "clusterName", "namespace", "serviceAccount")
+SUMMARY = (
+    *("associationArn", "associationId", "clusterName", "namespace", "ownerArn"),
+    "serviceAccount",
+)
 
 
 def _association(context: RequestContext, request: Document) -> Document:
@@ -50,7 +53,8 @@ def list_all(context: RequestContext, request: Document) -> Document:
     """List the associations of a cluster, or of one of its namespaces."""
     found = find(context, request["clusterName"]).identities.values()
     wanted = [one for one in found if request.get("namespace") in (None, one["namespace"])]
-    return {"associations": [{key: one[key] for key in SUMMARY} for one in wanted]}
+    told = [{key: one[key] for key in SUMMARY if key in one} for one in wanted]
+    return {"associations": told}
 
 
 def update(context: RequestContext, request: Document) -> Document:

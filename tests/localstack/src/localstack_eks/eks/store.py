@@ -7,7 +7,7 @@ from typing import Any
 from localstack.aws.api import RequestContext
 from localstack.services.stores import AccountRegionBundle, BaseStore, LocalAttribute
 
-from localstack_eks.serve import error
+from localstack_eks.serve import error, now
 
 Document = dict[str, Any]
 
@@ -25,9 +25,16 @@ class Record:
     """A cluster and what belongs to it."""
 
     cluster: Document
+    addons: dict[str, Document] = field(default_factory=dict)
     entries: dict[str, Entry] = field(default_factory=dict)
     identities: dict[str, Document] = field(default_factory=dict)
+    node_groups: dict[str, Document] = field(default_factory=dict)
     updates: dict[str, Document] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The cluster's name."""
+        return self.cluster["name"]
 
 
 class EksStore(BaseStore):
@@ -60,3 +67,17 @@ def arn(context: RequestContext, kind: str, *path: str) -> str:
 def identifier() -> str:
     """Make an identifier."""
     return str(uuid.uuid4())
+
+
+def note(record: Record, kind: str, params: dict[str, str]) -> Document:
+    """Remember an update, which is over at once."""
+    update = {
+        "id": identifier(),
+        "status": "Successful",
+        "type": kind,
+        "params": [{"type": name, "value": value} for name, value in params.items()],
+        "createdAt": now(),
+        "errors": [],
+    }
+    record.updates[update["id"]] = update
+    return {"update": update}

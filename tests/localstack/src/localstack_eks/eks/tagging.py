@@ -1,4 +1,4 @@
-"""Tags of clusters, access entries and pod identities."""
+"""Tags of clusters and of what belongs to them."""
 
 from localstack.aws.api import RequestContext
 
@@ -13,9 +13,15 @@ def _tags(context: RequestContext, arn: str) -> dict[str, str]:
         for entry in record.entries.values():
             if entry.document["accessEntryArn"] == arn:
                 return entry.document["tags"]
-        for association in record.identities.values():
-            if association["associationArn"] == arn:
-                return association["tags"]
+        others = (
+            (record.addons, "addonArn"),
+            (record.identities, "associationArn"),
+            (record.node_groups, "nodegroupArn"),
+        )
+        for documents, key in others:
+            for document in documents.values():
+                if document[key] == arn:
+                    return document["tags"]
     raise error("NotFoundException", f"The specified resource could not be found: {arn}", 404)
 
 

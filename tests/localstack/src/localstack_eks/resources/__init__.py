@@ -1,6 +1,7 @@
 """The resource types of the stacks."""
 
 from localstack_eks.resources import (
+    addons,
     addresses,
     alarms,
     alerts,
@@ -13,10 +14,12 @@ from localstack_eks.resources import (
     keys,
     logs,
     network,
+    node_groups,
     routes,
 )
 
 __all__ = [
+    "addons",
     "addresses",
     "alarms",
     "alerts",
@@ -29,5 +32,6 @@ __all__ = [
     "keys",
     "logs",
     "network",
+    "node_groups",
     "routes",
 ]

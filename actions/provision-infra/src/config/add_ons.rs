@@ -1,0 +1,35 @@
+//! The versions of the cluster's add-ons.
+
+use serde::Deserialize;
+
+use super::names::AddOnVersion;
+
+/// The versions that are wanted; of an add-on that is not named, EKS gives the one that fits the
+/// cluster's Kubernetes when it is made.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct AddOns {
+    /// Addresses of the VPC for pods.
+    pub vpc_cni: Option<AddOnVersion>,
+    /// Services.
+    pub kube_proxy: Option<AddOnVersion>,
+    /// Identities of pods.
+    pub eks_pod_identity_agent: Option<AddOnVersion>,
+}
+
+impl AddOns {
+    /// Gives the parameters that the file sets.
+    pub(crate) fn parameters(&self) -> Vec<(String, String)> {
+        let versions = [
+            ("VpcCni", &self.vpc_cni),
+            ("KubeProxy", &self.kube_proxy),
+            ("PodIdentityAgent", &self.eks_pod_identity_agent),
+        ];
+        versions
+            .into_iter()
+            .filter_map(|(name, version)| {
+                Some((format!("{name}Version"), version.as_ref()?.to_string()))
+            })
+            .collect()
+    }
+}
