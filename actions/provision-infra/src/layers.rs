@@ -21,11 +21,12 @@ use crate::stack::Values;
 use crate::template::Template;
 
 /// The layers, each with its built-in template.
-const LAYERS: [(&str, &str); 5] = [
+const LAYERS: [(&str, &str); 6] = [
     ("network", include_str!("../stacks/network.yaml")),
     ("data", include_str!("../stacks/data.yaml")),
     ("cluster", include_str!("../stacks/cluster.yaml")),
     ("nodes", include_str!("../stacks/nodes.yaml")),
+    ("add-ons", include_str!("../stacks/add-ons.yaml")),
     (
         "observability",
         include_str!("../stacks/observability.yaml"),

@@ -15,6 +15,10 @@ pub struct AddOns {
     pub kube_proxy: Option<AddOnVersion>,
     /// Identities of pods.
     pub eks_pod_identity_agent: Option<AddOnVersion>,
+    /// Names.
+    pub coredns: Option<AddOnVersion>,
+    /// Volumes.
+    pub aws_ebs_csi_driver: Option<AddOnVersion>,
 }
 
 impl AddOns {
@@ -24,6 +28,8 @@ impl AddOns {
             ("VpcCni", &self.vpc_cni),
             ("KubeProxy", &self.kube_proxy),
             ("PodIdentityAgent", &self.eks_pod_identity_agent),
+            ("CoreDns", &self.coredns),
+            ("EbsCsiDriver", &self.aws_ebs_csi_driver),
         ];
         versions
             .into_iter()

@@ -28,6 +28,7 @@ environments:
       bastion: {instance-types: [t3.small]}
     add-ons:
       vpc-cni: v1.20.4-eksbuild.1
+      aws-ebs-csi-driver: v1.50.1-eksbuild.1
     endpoint-access:
       public: [203.0.113.0/24]
     deletion-protection: true
@@ -184,7 +185,7 @@ fn what_is_said_of_backups_reaches_the_templates() {
 
 #[test]
 fn machines_reach_the_templates_with_their_architecture() {
-    let starts = ["Application", "Database", "Bastion", "VpcCni"];
+    let starts = ["Application", "Database", "Bastion", "VpcCni", "Ebs"];
     let sizes = |environment| {
         let all = given(environment, &starts);
         let lines = all.lines().filter(|line| !line.contains("Cidr"));
@@ -202,6 +203,7 @@ fn machines_reach_the_templates_with_their_architecture() {
     DatabaseArchitecture=x86_64
     DatabaseInstanceTypes=r6i.xlarge
     DatabaseNodesPerZone=2
+    EbsCsiDriverVersion=v1.50.1-eksbuild.1
     VpcCniVersion=v1.20.4-eksbuild.1
     "#);
 }

@@ -11,8 +11,15 @@ fn an_environment_lives_from_plan_to_destroy() {
     let folder = TempDir::new().unwrap();
     let folder = folder.path();
     let project = project("life");
-    let stacks = ["network", "data", "cluster", "nodes", "observability"]
-        .map(|layer| format!("{project}-test-{layer}"));
+    let stacks = [
+        "network",
+        "data",
+        "cluster",
+        "nodes",
+        "add-ons",
+        "observability",
+    ]
+    .map(|layer| format!("{project}-test-{layer}"));
     let [network, _, cluster, ..] = &stacks;
     prepare(folder, &configuration(&project, ""), None);
 

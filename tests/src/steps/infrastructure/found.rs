@@ -12,7 +12,8 @@ use super::NAME;
 use crate::steps::localstack;
 
 /// The layers, by name.
-pub(super) const LAYERS: [&str; 6] = [
+pub(super) const LAYERS: [&str; 7] = [
+    "add-ons",
     "bootstrap",
     "cluster",
     "data",

@@ -51,7 +51,9 @@ def create(context: RequestContext, request: Document) -> Document:
 
 def admit_nodes(context: RequestContext, cluster: str, role: str) -> None:
     """Let nodes in by their role, as EKS does for those of its node groups; the entry stays."""
-    if role not in find(context, cluster).entries:
+    record = find(context, cluster)
+    by_entries = record.cluster["accessConfig"]["authenticationMode"] != "CONFIG_MAP"
+    if by_entries and role not in record.entries:
         create(context, {"clusterName": cluster, "principalArn": role, "type": "EC2_LINUX"})
 
 

@@ -17,6 +17,14 @@ VERSIONS = {
 }
 """The add-ons that there are, and what a cluster gets that asks for no version."""
 
+ON_NODES = {"aws-ebs-csi-driver", "coredns"}
+"""Those whose pods wait for a node; the others have one pod on each, be there none."""
+
+WAITING = {
+    "code": "InsufficientNumberOfReplicas",
+    "message": "The add-on is unhealthy because it doesn't have the desired number of replicas.",
+}
+
 NAMESPACE = "kube-system"
 
 
@@ -37,6 +45,8 @@ def create(context: RequestContext, request: Document) -> Document:
         raise error("InvalidParameterException", message)
     if name in record.addons:
         raise error("ResourceInUseException", "Addon already exists.", 409)
+    waiting = name in ON_NODES and not record.node_groups
+    issues = [WAITING] if waiting else []
     default = VERSIONS[name].format(minor=record.cluster["version"])
     addon = {
         "addonName": name,
@@ -45,10 +55,10 @@ def create(context: RequestContext, request: Document) -> Document:
         "clusterName": record.name,
         "configurationValues": _configuration(request),
         "createdAt": now(),
-        "health": {"issues": []},
+        "health": {"issues": issues},
         "modifiedAt": now(),
         "podIdentityAssociations": [],
-        "status": "ACTIVE",
+        "status": "DEGRADED" if waiting else "ACTIVE",
         "tags": request.get("tags") or {},
     }
     record.addons[name] = addon

@@ -20,6 +20,10 @@ class Addon(StrictProvider):
     def add(self, aws: Any, model: Model, request: ResourceRequest) -> None:
         arguments = camel(pick(model, *self.plain))
         made = aws.eks.create_addon(**arguments, tags=tags(model, request))["addon"]
+        if made["status"] != "ACTIVE":
+            self.remove(aws, model)
+            reasons = ", ".join(issue["message"] for issue in made["health"]["issues"])
+            raise RuntimeError(f"{made['addonName']} is {made['status']}: {reasons}")
         model["Arn"] = made["addonArn"]
         model["Id"] = f"{model['ClusterName']}|{model['AddonName']}"
 

@@ -7,8 +7,14 @@ use serde::Deserialize;
 
 use super::ZONES;
 
-/// What a node needs before it is ready.
-const ADD_ONS: [&str; 3] = ["eks-pod-identity-agent", "kube-proxy", "vpc-cni"];
+/// What EKS installs in the cluster.
+const ADD_ONS: [&str; 5] = [
+    "aws-ebs-csi-driver",
+    "coredns",
+    "eks-pod-identity-agent",
+    "kube-proxy",
+    "vpc-cni",
+];
 
 /// The node groups, and what EKS installs in the cluster.
 #[derive(Debug, Deserialize)]
