@@ -200,6 +200,7 @@ def test_other_machines_are_another_group(
     assert (changed.status, changed.reasons) == ("UPDATE_COMPLETE", [])
     group = groups(aws, changed)["ApplicationNodes"]
     assert (group["amiType"], group["instanceTypes"]) == ("AL2023_ARM_64_STANDARD", ["m7g.large"])
+    assert "ApplicationNodes" in stacks.resources(NAME)
     (before, *others), (now, *left) = (
         one.outputs["NodeGroups"].split(",") for one in (nodes, changed)
     )

@@ -67,11 +67,16 @@ class RollingBackExecutor(ChangeSetModelExecutor):
 
     def _clean_up(self) -> None:
         """Remove what the new template no longer has, and what was replaced."""
+        states = self._change_set.stack.resource_states
+        before = dict(states)
         if self._deferred_actions:
             cleaning = StackStatus.UPDATE_COMPLETE_CLEANUP_IN_PROGRESS
             self._change_set.stack.set_stack_status(cleaning)
         for deferred in reversed(self._deferred_actions):
             deferred.action()
+        # LocalStack forgets what has taken the place of something together with that.
+        for name in before.keys() & self.resources.keys():
+            states.setdefault(name, before[name])
 
     def _execute_resource_action(
         self,
