@@ -150,6 +150,27 @@ def nodes(name: str) -> dict[str, Any]:
     return {"groups": found, "add_ons": {one["addonName"]: one["status"] for one in told}}
 
 
+def edge(outputs: dict[str, str]) -> dict[str, Any]:
+    """Read what stands before an environment from ELB."""
+    elb, arn = boto3.client("elbv2"), {"LoadBalancerArn": outputs["LoadBalancerArn"]}
+    balancer = elb.describe_load_balancers(LoadBalancerArns=list(arn.values()))["LoadBalancers"][0]
+    attributes = elb.describe_load_balancer_attributes(**arn)["Attributes"]
+    listeners = elb.describe_listeners(**arn)["Listeners"]
+    targets = [outputs["RouterTargetGroupArn"]]
+    group = elb.describe_target_groups(TargetGroupArns=targets)["TargetGroups"][0]
+    return {
+        "scheme": balancer["Scheme"],
+        "zones": sorted(zone["ZoneName"] for zone in balancer["AvailabilityZones"]),
+        "listeners": {
+            str(one["Port"]): one.get("SslPolicy") if one["Protocol"] == "HTTPS" else None
+            for one in listeners
+        },
+        "logs": {"Key": "access_logs.s3.enabled", "Value": "true"} in attributes,
+        "target_type": group["TargetType"],
+        "health": group["HealthCheckPath"],
+    }
+
+
 def watching(name: str, outputs: dict[str, str]) -> dict[str, Any]:
     """Read what watches an environment from CloudWatch, SNS, EventBridge and EKS."""
     cloudwatch, sns = boto3.client("cloudwatch"), boto3.client("sns")
@@ -190,6 +211,8 @@ def main() -> None:
     }
     if kept := found["stacks"].get(f"{name}-data"):
         found["data"] = data(kept["outputs"])
+    if shown := found["stacks"].get(f"{name}-edge"):
+        found["edge"] = edge(shown["outputs"])
     if f"{name}-nodes" in found["stacks"]:
         found["nodes"] = nodes(name)
     if watched := found["stacks"].get(f"{name}-observability"):

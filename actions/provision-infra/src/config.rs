@@ -3,6 +3,7 @@
 mod add_ons;
 mod alerts;
 mod backup;
+mod edge;
 mod github;
 mod names;
 mod nodes;
@@ -18,6 +19,7 @@ use thiserror::Error;
 pub use add_ons::AddOns;
 pub use alerts::{Alerts, Recipients};
 pub use backup::{Backup, Replica};
+pub use edge::Edge;
 pub use github::{Github, Ids};
 pub use names::{
     AddOnVersion, Arn, Branch, Cidr, Days, EnvironmentName, GithubEnvironment, KubernetesVersion,
@@ -66,6 +68,8 @@ pub struct Settings {
     /// The versions of the cluster's add-ons.
     #[serde(default)]
     pub add_ons: AddOns,
+    /// What stands before it; by default nothing does.
+    pub edge: Option<Edge>,
     /// Who reaches the API server.
     #[serde(default)]
     pub endpoint_access: EndpointAccess,

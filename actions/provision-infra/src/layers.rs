@@ -21,12 +21,13 @@ use crate::stack::Values;
 use crate::template::Template;
 
 /// The layers, each with its built-in template.
-const LAYERS: [(&str, &str); 6] = [
+const LAYERS: [(&str, &str); 7] = [
     ("network", include_str!("../stacks/network.yaml")),
     ("data", include_str!("../stacks/data.yaml")),
     ("cluster", include_str!("../stacks/cluster.yaml")),
     ("nodes", include_str!("../stacks/nodes.yaml")),
     ("add-ons", include_str!("../stacks/add-ons.yaml")),
+    ("edge", include_str!("../stacks/edge.yaml")),
     (
         "observability",
         include_str!("../stacks/observability.yaml"),
@@ -34,6 +35,9 @@ const LAYERS: [(&str, &str); 6] = [
 ];
 /// The layer that an administrator applies.
 const BOOTSTRAP: [(&str, &str); 1] = [("bootstrap", include_str!("../stacks/bootstrap.yaml"))];
+
+/// The layers that only some environments have, each with the parameter whose setting asks for it.
+const OPTIONAL: [(&str, &str); 1] = [("edge", "CertificateArn")];
 
 /// A layer of an environment.
 #[derive(Clone, Debug)]
@@ -133,7 +137,15 @@ fn built_in(scope: Scope) -> &'static [(&'static str, &'static str)] {
     }
 }
 
-/// Gives the names of the stacks of a scope.
+/// Says whether an environment with these settings has a layer.
+#[must_use]
+pub fn is_wanted(layer: &str, settings: &Values) -> bool {
+    OPTIONAL
+        .iter()
+        .all(|(name, parameter)| *name != layer || settings.contains_key(*parameter))
+}
+
+/// Gives the names of the stacks of a scope, those of layers that are not wanted now among them.
 #[must_use]
 pub fn stack_names(target: &Target, scope: Scope) -> Vec<String> {
     let layers = built_in(scope).iter();
@@ -159,8 +171,10 @@ pub fn load(
             .collect(),
         Some(folder) => read(scope, workspace, folder)?,
     };
+    let settings = settings(target);
     let layers = bodies
         .into_iter()
+        .filter(|(name, ..)| is_wanted(name, &settings))
         .map(|(name, file, body)| {
             Ok(Layer {
                 name: name.into(),

@@ -83,10 +83,12 @@ fn trust(target: &Target) -> Vec<(&'static str, String)> {
 fn optional(settings: &Settings) -> impl Iterator<Item = (&'static str, String)> {
     let retention = settings.log_retention_days.map(|days| days.to_string());
     let administrator = settings.administrator_principal_arn.clone();
+    let certificate = settings.edge.as_ref().map(|edge| &edge.certificate_arn);
     [
         ("LogRetentionDays", retention.clone()),
         ("FlowLogRetentionDays", retention),
         ("AdministratorPrincipalArn", administrator),
+        ("CertificateArn", certificate.map(ToString::to_string)),
         ("DeployPrincipalArn", settings.deploy_principal_arn.clone()),
         ("ImageCount", settings.image_count.map(|n| n.to_string())),
     ]

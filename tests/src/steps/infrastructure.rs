@@ -21,6 +21,10 @@ use crate::step::{Outcome, Step};
 const ENVIRONMENT: &str = "e2e";
 /// Its full name, which is the cluster's as well.
 const NAME: &str = "orders-e2e";
+/// The certificate that the file names, which stands for one of the account.
+const CERTIFICATE: &str = "arn:aws:acm:eu-west-1:000000000000:certificate/e2e";
+/// The name that it is for.
+const DOMAIN: &str = "orders.example.com";
 /// Where the action writes its kubeconfig, in the checkout.
 const KUBECONFIG: &str = ".fastapi-eks-actions/kubeconfig";
 
@@ -48,12 +52,15 @@ pub fn action(cx: &Context, id: &str, mode: &str) -> Result<ActionStep> {
         .env("AWS_SESSION_TOKEN", canary::value("aws-session-token")))
 }
 
-/// Makes the checkout that the action works on.
+/// Makes the checkout that the action works on; its file names a certificate that the account has.
 pub fn checkout(cx: &Context, name: &str) -> Result<PathBuf> {
     let folder = cx.folder.join(name);
     let file = "deploy/infrastructure.yaml";
-    let text = fs_err::read(cx.root.join("tests/app").join(file))?;
-    write_whole(&folder.join(file), &text)?;
+    let text = fs_err::read_to_string(cx.root.join("tests/app").join(file))?;
+    ensure!(text.contains(CERTIFICATE), "{file} names no certificate");
+    let certificate = cx.output(&client(cx, "certificate.py", DOMAIN)?)?;
+    let text = text.replace(CERTIFICATE, certificate.trim());
+    write_whole(&folder.join(file), text.as_bytes())?;
     Ok(folder)
 }
 
@@ -129,15 +136,20 @@ fn expect_outcome(ran: &Ran, wanted: &str) -> Result<()> {
     Ok(())
 }
 
-/// Reads the environment with AWS's client for Python: another program than made it.
-fn read_back(cx: &Context) -> Result<Found> {
-    let command = Command::new(localstack::python(cx)?)
-        .arg(cx.root.join("tests/localstack/read_back.py"))
-        .arg(NAME)
+/// Gives the command that runs a script of `tests/localstack` with AWS's client for Python.
+fn client(cx: &Context, script: &str, argument: &str) -> Result<Command> {
+    Ok(Command::new(localstack::python(cx)?)
+        .arg(cx.root.join("tests/localstack").join(script))
+        .arg(argument)
         .env("AWS_ENDPOINT_URL", localstack::endpoint())
         .env("AWS_DEFAULT_REGION", localstack::REGION)
         .env("AWS_ACCESS_KEY_ID", "test")
-        .env("AWS_SECRET_ACCESS_KEY", "test");
+        .env("AWS_SECRET_ACCESS_KEY", "test"))
+}
+
+/// Reads the environment: with another program than made it.
+fn read_back(cx: &Context) -> Result<Found> {
+    let command = client(cx, "read_back.py", NAME)?;
     serde_json::from_str(&cx.output(&command)?).context("read what was read back")
 }
 

@@ -26,6 +26,7 @@ environments:
       application: {instance-types: [m7g.large, c7gn.large], min: 4, max: 12, disk-gib: 80}
       database: {instance-types: [r6i.xlarge], per-zone: 2}
       bastion: {instance-types: [t3.small]}
+    edge: {certificate-arn: 'arn:aws:acm:eu-central-1:111111111111:certificate/1'}
     add-ons:
       vpc-cni: v1.20.4-eksbuild.1
       aws-ebs-csi-driver: v1.50.1-eksbuild.1
@@ -94,6 +95,8 @@ fn what_is_wrong_is_said_with_its_line() {
         "nodes: {database: {per-zone: 0}}",
         "nodes: {database: {min: 1}}",
         "add-ons: {vpc-cni: latest}",
+        "edge: {certificate-arn: shop}",
+        "edge: {}",
         "backup: {copy-vault-arn: copies}",
     ]
     .map(|line| refusal(&with(line)))
@@ -104,7 +107,7 @@ fn what_is_wrong_is_said_with_its_line() {
         "project: shop\ngithub: {repository: acme}\nenvironments: {prod: {}}\n",
     ));
     assert_snapshot!(refusals.join("\n"), @r#"
-    Some(4) infra.yaml: unknown field `colour`, expected one of region, account, cidr, zones, nat, kubernetes-version, nodes, add-ons, endpoint-access, deletion-protection, log-retention-days, alerts, backup, image-count, github-environment, github-provider-arn, administrator-principal-arn, deploy-principal-arn at line 4, column 5
+    Some(4) infra.yaml: unknown field `colour`, expected one of region, account, cidr, zones, nat, kubernetes-version, nodes, add-ons, edge, endpoint-access, deletion-protection, log-retention-days, alerts, backup, image-count, github-environment, github-provider-arn, administrator-principal-arn, deploy-principal-arn at line 4, column 5
     Some(4) infra.yaml: `10.40.0.1/16` is no network for a VPC, such as `10.40.0.0/16`: between /16 and /20, no bits set after the prefix at line 4, column 11
     Some(4) infra.yaml: unknown variant `none`, expected one of per-zone, single at line 4, column 10
     Some(4) infra.yaml: `latest` is no Kubernetes minor, such as "1.35" (in quotes) at line 4, column 25
@@ -124,6 +127,8 @@ fn what_is_wrong_is_said_with_its_line() {
     Some(4) infra.yaml: `0` is no number between 1 and 1000 at line 4, column 34
     Some(4) infra.yaml: unknown field `min`, expected one of instance-types, per-zone, disk-gib at line 4, column 24
     Some(4) infra.yaml: `latest` is no version of an add-on, such as `v1.20.4-eksbuild.1` at line 4, column 24
+    Some(4) infra.yaml: `shop` is no ARN, such as `arn:aws:s3:::shop-replica` at line 4, column 29
+    Some(4) infra.yaml: missing field `certificate-arn` at line 4, column 11
     Some(4) infra.yaml: `copies` is no ARN, such as `arn:aws:s3:::shop-replica` at line 4, column 30
     Some(1) infra.yaml: `Shop_1` is no project name: lower-case letters, digits and single hyphens, at most 20, a letter first at line 1, column 10
     None `infra.yaml` declares no region for `prod`

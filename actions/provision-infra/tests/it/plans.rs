@@ -335,6 +335,24 @@ fn properties_are_compared_when_details_are_missing() {
 }
 
 #[test]
+fn a_layer_that_no_setting_asks_for_is_left_out_of_runs_and_not_of_destruction() {
+    let names = |edge: &str| {
+        let text = format!("project: shop\nregion: eu-west-1\nenvironments:\n  prod: {{{edge}}}\n");
+        let target = Target::parse(&text, Path::new("x"), None).unwrap();
+        let layers = layers::load(&target, Scope::Environment, Path::new("."), None).unwrap();
+        let names: Vec<String> = layers.into_iter().map(|layer| layer.name).collect();
+        (names, layers::stack_names(&target, Scope::Environment))
+    };
+    let (without, stacks) = names("");
+    assert!(!without.contains(&"edge".to_owned()));
+    assert!(stacks.contains(&"shop-prod-edge".to_owned()));
+    let (with, same) = names("edge: {certificate-arn: 'arn:aws:acm:eu-west-1:1:certificate/1'}");
+    assert_eq!(with.len(), without.len() + 1);
+    assert_eq!(with[with.len() - 2..], ["edge", "observability"]);
+    assert_eq!(stacks, same);
+}
+
+#[test]
 fn the_built_in_templates_get_every_parameter() {
     let text = "project: shop\nregion: eu-west-1\nenvironments:\n  prod:\n    cidr: 10.64.0.0/18\n";
     let target = Target::parse(text, Path::new("x"), None).unwrap();

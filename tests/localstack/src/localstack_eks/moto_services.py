@@ -18,3 +18,9 @@ def by_moto(api: str) -> Service:
 def ecr() -> Service:
     """Build ECR: repositories with their tags and policies, and no registry behind them."""
     return by_moto("ecr")
+
+
+@aws_provider(api="elbv2")
+def elbv2() -> Service:
+    """Build ELB: load balancers that nothing reaches."""
+    return by_moto("elbv2")

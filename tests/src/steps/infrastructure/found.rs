@@ -1,5 +1,6 @@
 //! What the infrastructure step reads back, and what it must be.
 
+mod edge;
 mod nodes;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,16 +8,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Context as _, Result, bail, ensure};
 use serde::Deserialize;
 
+use self::edge::Edge;
 use self::nodes::Nodes;
 use super::NAME;
 use crate::steps::localstack;
 
 /// The layers, by name.
-pub(super) const LAYERS: [&str; 7] = [
+pub(super) const LAYERS: [&str; 8] = [
     "add-ons",
     "bootstrap",
     "cluster",
     "data",
+    "edge",
     "network",
     "nodes",
     "observability",
@@ -34,6 +37,7 @@ pub(super) struct Found {
     pub(super) cluster: Option<Cluster>,
     unbounded_roles: Vec<String>,
     data: Option<Data>,
+    edge: Option<Edge>,
     nodes: Option<Nodes>,
     watching: Option<Watching>,
 }
@@ -137,6 +141,8 @@ impl Found {
         self.data.as_ref().context("there is no data")?.check()?;
         let nodes = self.nodes.as_ref().context("there are no nodes")?;
         nodes.check(&cluster.version)?;
+        let edge = self.edge.as_ref();
+        edge.context("nothing stands before it")?.check()?;
         let watching = self.watching.as_ref();
         watching.context("nothing watches")?.check()
     }
@@ -353,6 +359,7 @@ mod tests {
             cluster: None,
             unbounded_roles: Vec::new(),
             data: None,
+            edge: None,
             nodes: None,
             watching: None,
         };

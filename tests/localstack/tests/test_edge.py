@@ -1,0 +1,180 @@
+"""The stack of the edge, read back through ELB, EC2 and S3."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from stacks import Result, Stacks, template
+from test_drift import detect, drifted
+
+NAME = "orders-shown-edge"
+WHO = {"Project": "orders", "Environment": "shown"}
+
+Clients = Callable[[str], Any]
+
+
+@pytest.fixture(scope="module")
+def parameters(aws: Clients, stacks: Stacks) -> Iterator[dict[str, str]]:
+    network = stacks.deploy("orders-shown-network", template("network"), **WHO)
+    assert network.status == "CREATE_COMPLETE"
+    vpc = network.outputs["VpcId"]
+    nodes = aws("ec2").create_security_group(GroupName="nodes", Description="nodes", VpcId=vpc)
+    acm = aws("acm")
+    certificate = acm.request_certificate(DomainName="shop.example.com", ValidationMethod="DNS")
+    yield {
+        **WHO,
+        "VpcId": vpc,
+        "PublicSubnetIds": network.outputs["PublicSubnetIds"],
+        "ClusterSecurityGroupId": nodes["GroupId"],
+        "CertificateArn": certificate["CertificateArn"],
+    }
+    acm.delete_certificate(**certificate_of(certificate))
+    aws("ec2").delete_security_group(GroupId=nodes["GroupId"])
+    assert stacks.delete("orders-shown-network") == "DELETE_COMPLETE"
+
+
+def certificate_of(made: dict[str, Any]) -> dict[str, str]:
+    return {"CertificateArn": made["CertificateArn"]}
+
+
+@pytest.fixture(scope="module")
+def edge(aws: Clients, stacks: Stacks, parameters: dict[str, str]) -> Iterator[Result]:
+    result = stacks.deploy(NAME, template("edge"), **parameters)
+    assert (result.status, result.reasons) == ("CREATE_COMPLETE", [])
+    yield result
+    assert stacks.delete(NAME) == "DELETE_COMPLETE"
+    assert aws("elbv2").describe_load_balancers()["LoadBalancers"] == []
+    assert aws("elbv2").describe_target_groups()["TargetGroups"] == []
+    assert rules(aws, parameters["ClusterSecurityGroupId"]) == []
+    bucket = {"Bucket": result.outputs["AccessLogBucketName"]}
+    aws("s3").head_bucket(**bucket)
+    aws("s3").delete_bucket(**bucket)
+
+
+def rules(aws: Clients, group: str) -> list[tuple[int, str]]:
+    (found,) = aws("ec2").describe_security_groups(GroupIds=[group])["SecurityGroups"]
+    return sorted(
+        (one["FromPort"], pair["GroupId"])
+        for one in found["IpPermissions"]
+        for pair in one["UserIdGroupPairs"]
+    )
+
+
+def balancer(aws: Clients) -> dict[str, Any]:
+    (found,) = aws("elbv2").describe_load_balancers()["LoadBalancers"]
+    return found
+
+
+def attributes(aws: Clients) -> dict[str, str]:
+    arn = {"LoadBalancerArn": balancer(aws)["LoadBalancerArn"]}
+    told = aws("elbv2").describe_load_balancer_attributes(**arn)["Attributes"]
+    return {one["Key"]: one["Value"] for one in told}
+
+
+def test_a_load_balancer_stands_in_every_public_subnet(
+    aws: Clients, edge: Result, parameters: dict[str, str]
+) -> None:
+    found = balancer(aws)
+    assert found["LoadBalancerArn"] == edge.outputs["LoadBalancerArn"]
+    assert found["DNSName"] == edge.outputs["LoadBalancerDnsName"]
+    assert (found["Scheme"], found["Type"]) == ("internet-facing", "application")
+    subnets = [zone["SubnetId"] for zone in found["AvailabilityZones"]]
+    assert sorted(subnets) == sorted(parameters["PublicSubnetIds"].split(","))
+    told = attributes(aws)
+    assert told["access_logs.s3.bucket"] == edge.outputs["AccessLogBucketName"]
+    assert told["routing.http.drop_invalid_header_fields.enabled"] == "true"
+    assert told["deletion_protection.enabled"] == "false"
+
+
+def test_clients_get_tls_and_nothing_else(
+    aws: Clients, edge: Result, parameters: dict[str, str]
+) -> None:
+    arn = {"LoadBalancerArn": edge.outputs["LoadBalancerArn"]}
+    found = {one["Port"]: one for one in aws("elbv2").describe_listeners(**arn)["Listeners"]}
+    assert found.keys() == {80, 443}
+    (redirect,) = found[80]["DefaultActions"]
+    assert redirect["RedirectConfig"]["Protocol"] == "HTTPS"
+    assert redirect["RedirectConfig"]["StatusCode"] == "HTTP_301"
+    assert found[443]["SslPolicy"] == "ELBSecurityPolicy-TLS13-1-2-2021-06"
+    (shown,) = found[443]["Certificates"]
+    assert shown["CertificateArn"] == parameters["CertificateArn"]
+    (forward,) = found[443]["DefaultActions"]
+    assert forward["TargetGroupArn"] == edge.outputs["RouterTargetGroupArn"]
+
+
+def test_the_router_is_asked_whether_it_is_well(aws: Clients, edge: Result) -> None:
+    arns = [edge.outputs["RouterTargetGroupArn"]]
+    (found,) = aws("elbv2").describe_target_groups(TargetGroupArns=arns)["TargetGroups"]
+    assert (found["TargetType"], found["Port"], found["Protocol"]) == ("ip", 8000, "HTTP")
+    assert (found["HealthCheckPath"], found["HealthCheckPort"]) == ("/ping", "8080")
+
+
+def test_only_the_load_balancer_reaches_the_router(
+    aws: Clients, edge: Result, parameters: dict[str, str]
+) -> None:
+    assert edge.status == "CREATE_COMPLETE"
+    (own,) = balancer(aws)["SecurityGroups"]
+    nodes = parameters["ClusterSecurityGroupId"]
+    assert rules(aws, nodes) == [(8000, own), (8080, own)]
+    (found,) = aws("ec2").describe_security_groups(GroupIds=[own])["SecurityGroups"]
+    out = found["IpPermissionsEgress"]
+    assert sorted(one["FromPort"] for one in out) == [8000, 8080]
+    assert {pair["GroupId"] for one in out for pair in one["UserIdGroupPairs"]} == {nodes}
+    assert sorted(one["FromPort"] for one in found["IpPermissions"]) == [80, 443]
+
+
+def test_only_load_balancers_of_the_account_write_access_logs(aws: Clients, edge: Result) -> None:
+    s3, bucket = aws("s3"), {"Bucket": edge.outputs["AccessLogBucketName"]}
+    policy = json.loads(s3.get_bucket_policy(**bucket)["Policy"])
+    write = next(one for one in policy["Statement"] if one["Effect"] == "Allow")
+    assert write["Principal"] == {"Service": "logdelivery.elasticloadbalancing.amazonaws.com"}
+    assert write["Resource"].endswith("/AWSLogs/000000000000/*")
+    assert ":000000000000:loadbalancer/" in write["Condition"]["ArnLike"]["aws:SourceArn"]
+    (rule,) = s3.get_bucket_lifecycle_configuration(**bucket)["Rules"]
+    assert rule["Expiration"] == {"Days": 90}
+
+
+@pytest.mark.usefixtures("edge")
+def test_changes_are_made_in_place(
+    aws: Clients, stacks: Stacks, parameters: dict[str, str]
+) -> None:
+    same = stacks.propose(NAME, template("edge"), **parameters)
+    assert "didn't contain changes" in same["StatusReason"]
+    body = template("edge").replace("TLS13-1-2-2021-06", "TLS13-1-3-2021-06")
+    body = body.replace("HealthCheckPath: /ping", "HealthCheckPath: /ready")
+    more = {"DeletionProtection": "true", "RouterHealthPort": "9000"}
+    changed = stacks.deploy(NAME, body, **parameters, **more)
+    assert (changed.status, changed.reasons) == ("UPDATE_COMPLETE", [])
+    assert attributes(aws)["deletion_protection.enabled"] == "true"
+    (own,) = balancer(aws)["SecurityGroups"]
+    assert (9000, own) in rules(aws, parameters["ClusterSecurityGroupId"])
+    arns = [changed.outputs["RouterTargetGroupArn"]]
+    (found,) = aws("elbv2").describe_target_groups(TargetGroupArns=arns)["TargetGroups"]
+    assert (found["HealthCheckPath"], found["HealthCheckPort"]) == ("/ready", "9000")
+    back = stacks.deploy(NAME, template("edge"), **parameters)
+    assert (back.status, back.reasons) == ("UPDATE_COMPLETE", [])
+
+
+def test_drift_is_found(
+    aws: Clients, stacks: Stacks, edge: Result, parameters: dict[str, str]
+) -> None:
+    client = aws("cloudformation")
+    assert drifted(detect(client, NAME)) == {}
+    arn = {"LoadBalancerArn": edge.outputs["LoadBalancerArn"]}
+    off = [{"Key": "access_logs.s3.enabled", "Value": "false"}]
+    aws("elbv2").modify_load_balancer_attributes(**arn, Attributes=off)
+    (own,) = balancer(aws)["SecurityGroups"]
+    source = {"GroupId": own, "Description": "Requests from the load balancer"}
+    pair = {"UserIdGroupPairs": [source], "IpProtocol": "tcp"}
+    open_port = {**pair, "FromPort": 8000, "ToPort": 8000}
+    nodes = {"GroupId": parameters["ClusterSecurityGroupId"]}
+    aws("ec2").revoke_security_group_ingress(**nodes, IpPermissions=[open_port])
+    found = detect(client, NAME)
+    assert set(drifted(found)) == {"LoadBalancer", "RequestsToRouter"}
+    assert found["RequestsToRouter"]["StackResourceDriftStatus"] == "DELETED"
+    assert found.keys() == stacks.resources(NAME).keys()
+    on = [{"Key": "access_logs.s3.enabled", "Value": "true"}]
+    aws("elbv2").modify_load_balancer_attributes(**arn, Attributes=on)
+    aws("ec2").authorize_security_group_ingress(**nodes, IpPermissions=[open_port])
