@@ -138,8 +138,7 @@ fn built_in(scope: Scope) -> &'static [(&'static str, &'static str)] {
 }
 
 /// Says whether an environment with these settings has a layer.
-#[must_use]
-pub fn is_wanted(layer: &str, settings: &Values) -> bool {
+fn is_wanted(layer: &str, settings: &Values) -> bool {
     OPTIONAL
         .iter()
         .all(|(name, parameter)| *name != layer || settings.contains_key(*parameter))
@@ -154,8 +153,24 @@ pub fn stack_names(target: &Target, scope: Scope) -> Vec<String> {
         .collect()
 }
 
-/// Loads the layers of a scope: the built-in ones, or those that a folder of the workspace has.
+/// Loads the layers of a scope that the environment wants, and makes sure that every parameter of
+/// theirs has a source.
 pub fn load(
+    target: &Target,
+    scope: Scope,
+    workspace: &Path,
+    folder: Option<&Path>,
+) -> Result<Vec<Layer>, LayerError> {
+    let settings = settings(target);
+    let mut layers = load_all(target, scope, workspace, folder)?;
+    layers.retain(|layer| is_wanted(&layer.name, &settings));
+    check(&settings, &layers)?;
+    Ok(layers)
+}
+
+/// Loads all layers of a scope: the built-in ones, or those that a folder of the workspace has. A
+/// layer that is not wanted any more may still have a stack.
+pub fn load_all(
     target: &Target,
     scope: Scope,
     workspace: &Path,
@@ -171,10 +186,8 @@ pub fn load(
             .collect(),
         Some(folder) => read(scope, workspace, folder)?,
     };
-    let settings = settings(target);
-    let layers = bodies
+    bodies
         .into_iter()
-        .filter(|(name, ..)| is_wanted(name, &settings))
         .map(|(name, file, body)| {
             Ok(Layer {
                 name: name.into(),
@@ -183,9 +196,7 @@ pub fn load(
                     .map_err(|source| LayerError::Unparsable { file, source })?,
             })
         })
-        .collect::<Result<Vec<_>, LayerError>>()?;
-    check(target, &layers)?;
-    Ok(layers)
+        .collect()
 }
 
 /// Reads the templates of a folder, in the order of the layers.
@@ -227,8 +238,8 @@ fn read(
 }
 
 /// Makes sure that every parameter has a source, before anything is asked of AWS.
-fn check(target: &Target, layers: &[Layer]) -> Result<(), LayerError> {
-    let mut known: Vec<String> = settings(target).into_keys().collect();
+fn check(settings: &Values, layers: &[Layer]) -> Result<(), LayerError> {
+    let mut known: Vec<String> = settings.keys().cloned().collect();
     for layer in layers {
         for (parameter, has_default) in &layer.template.parameters {
             if !has_default && !known.contains(parameter) {

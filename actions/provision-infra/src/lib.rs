@@ -178,12 +178,13 @@ impl<'a> Run<'a> {
         let reviews = required
             .then(|| reviewed::reviews(&context.environment, token))
             .transpose()?;
-        let layers = layers::load(
-            &target,
-            inputs.scope,
-            &context.environment.workspace(),
-            inputs.stacks.as_deref(),
-        )?;
+        // What the file asks for no more is destroyed as well.
+        let load = match inputs.mode {
+            Mode::Destroy => layers::load_all,
+            _ => layers::load,
+        };
+        let (workspace, folder) = (context.environment.workspace(), inputs.stacks.as_deref());
+        let layers = load(&target, inputs.scope, &workspace, folder)?;
         let session = Session::open(
             Some(target.region.as_str()),
             target.account.as_ref(),

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use tempfile::TempDir;
 
-use crate::support::{configuration, destroy, prepare, project, status, step};
+use crate::support::{CLUSTER, NETWORK, configuration, destroy, prepare, project, status, step};
 
 #[test]
 fn an_environment_lives_from_plan_to_destroy() {
@@ -178,4 +178,33 @@ fn ends(folder: &std::path::Path, project: &str, stacks: &[String]) {
     let none = step(folder, "kubeconfig").run();
     assert_eq!(none.code, 1);
     assert!(none.log.contains("has no cluster yet"), "{}", none.log);
+}
+
+#[test]
+fn what_the_file_asks_for_no_more_is_destroyed_as_well() {
+    const EDGE: &str = "\
+Parameters: {VpcId: {Type: String}, CertificateArn: {Type: String}}
+Resources:
+  Group:
+    Type: AWS::EC2::SecurityGroup
+    Properties: {GroupDescription: !Ref CertificateArn, VpcId: !Ref VpcId}
+";
+    let project = project("le");
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    let edge = "    edge: {certificate-arn: 'arn:aws:acm:eu-west-1:000000000000:certificate/1'}\n";
+    let templates = Some((NETWORK, CLUSTER));
+    prepare(folder, &configuration(&project, edge), templates);
+    fs_err::write(folder.join("stacks/edge.yaml"), EDGE).unwrap();
+    let applied = step(folder, "apply").input("stacks", "stacks").run();
+    assert_eq!(applied.code, 0, "{}", applied.log);
+    let stack = format!("{project}-test-edge");
+    assert_eq!(status(&stack).as_deref(), Some("CREATE_COMPLETE"));
+
+    prepare(folder, &configuration(&project, ""), templates);
+    let again = step(folder, "apply").input("stacks", "stacks").run();
+    assert_eq!(again.outputs["outcome"], "unchanged", "{}", again.log);
+    let destroyed = destroy(folder, &project);
+    assert_eq!(destroyed.code, 0, "{}", destroyed.log);
+    assert_eq!(status(&stack), None);
 }
