@@ -1,9 +1,8 @@
 //! Package URLs: the names by which scanners know packages and images, as the purl specification
 //! (ECMA-427) writes them.
 
-use std::fmt::Write as _;
-
 use oci_image::{Digest, Platform};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 
 use crate::locked::Package;
 
@@ -36,17 +35,16 @@ pub(crate) fn image(
     )
 }
 
-/// Writes every byte that could mean something else as `%` and two digits.
-fn encoded(text: &str) -> String {
-    let mut encoded = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-    }
-    encoded
+/// What may stand in a part of a package URL as it is, and the slashes of a repository.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'/');
+
+fn encoded(text: &str) -> PercentEncode<'_> {
+    utf8_percent_encode(text, RESERVED)
 }
 
 #[cfg(test)]

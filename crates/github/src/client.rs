@@ -5,7 +5,7 @@ use std::time::Duration;
 use action_kit::Secret;
 use octocrab::{Error, Octocrab, Page};
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::GitHubError;
 use crate::retry::{Answer, wait};
@@ -98,7 +98,12 @@ impl Client {
     ) -> Result<Vec<T>, Attempt> {
         let mut items = Vec::new();
         for number in 1_u32.. {
-            let parameters = json!({ "per_page": PER_PAGE, "page": number });
+            // Texts: a number of `serde_json` cannot be encoded where another crate of the program
+            // has it keep every digit.
+            let parameters = [
+                ("per_page", PER_PAGE.to_string()),
+                ("page", number.to_string()),
+            ];
             let page = self.rest.get(route, Some(&parameters)).await;
             let page: Page<T> = page.map_err(|error| Attempt { doing, error })?;
             items.extend(page.items);
