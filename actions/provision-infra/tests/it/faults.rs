@@ -7,11 +7,11 @@ use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use tempfile::TempDir;
 use test_kit::Finished;
 
 use crate::support::{
-    CLUSTER, NETWORK, address, configuration, destroy, endpoint, prepare, project, status, step,
+    CLUSTER, NETWORK, address, configuration, destroy, endpoint, prepare, small_environment,
+    status, step,
 };
 
 /// What happens to the first call of each action.
@@ -144,11 +144,8 @@ fn through(proxy: &str, folder: &Path, mode: &str, inputs: &[(&str, &str)]) -> F
 
 /// Lives through an environment's life while each action fails once in each run.
 fn the_life_of_an_environment(tag: &str, fault: Fault) {
-    let project = project(tag);
-    let folder = TempDir::new().unwrap();
+    let (folder, project) = small_environment(tag);
     let folder = folder.path();
-    let configuration = configuration(&project, "");
-    prepare(folder, &configuration, Some((NETWORK, CLUSTER)));
     let mut failed = BTreeSet::new();
     let mut run = |mode: &str, outcome: &str, more: &[(&str, &str)]| {
         let failed_now = Arc::default();
@@ -163,7 +160,11 @@ fn the_life_of_an_environment(tag: &str, fault: Fault) {
     run("apply", "done", &[("plan-digest", digest)]);
     run("plan", "unchanged", &[]);
     let changed = CLUSTER.replace("10.40.0.0/24", "10.40.1.0/24");
-    prepare(folder, &configuration, Some((NETWORK, &changed)));
+    prepare(
+        folder,
+        &configuration(&project, ""),
+        Some((NETWORK, &changed)),
+    );
     run("apply", "done", &[("allow-replace", "Subnet")]);
     run("outputs", "done", &[]);
     let name = format!("{project}-test");
@@ -220,14 +221,8 @@ fn hanging(stack: &str) -> String {
 
 #[test]
 fn a_delete_that_hangs_says_at_what() {
-    let project = project("fe");
-    let folder = TempDir::new().unwrap();
+    let (folder, project) = small_environment("fe");
     let folder = folder.path();
-    prepare(
-        folder,
-        &configuration(&project, ""),
-        Some((NETWORK, CLUSTER)),
-    );
     let applied = step(folder, "apply").input("stacks", "stacks").run();
     assert_eq!(applied.code, 0, "{}", applied.log);
 

@@ -5,11 +5,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use action_kit::Command;
-use tempfile::TempDir;
 
-use crate::support::{
-    BINARY, CLUSTER, NETWORK, configuration, destroy, prepare, project, proxy, status, step,
-};
+use crate::support::{BINARY, destroy, proxy, small_environment, status, step};
 
 /// Whether the call that the run is killed at still reaches CloudFormation.
 #[derive(Clone, Copy, PartialEq)]
@@ -55,14 +52,8 @@ fn run_until(folder: &Path, arguments: &[&str], action: &str, kill: Kill) {
 /// Kills one run of each at the same call, before and after it reaches CloudFormation, and lets
 /// the next one go on.
 fn killed_at(tag: &str, action: &str) {
-    let project = project(tag);
-    let folder = TempDir::new().unwrap();
+    let (folder, project) = small_environment(tag);
     let folder = folder.path();
-    prepare(
-        folder,
-        &configuration(&project, ""),
-        Some((NETWORK, CLUSTER)),
-    );
     let name = format!("{project}-test");
     let network = format!("{name}-network");
     for kill in [Kill::Before, Kill::After] {
@@ -109,14 +100,8 @@ fn killed_while_the_events_are_read() {
 
 #[test]
 fn killed_when_stacks_are_deleted() {
-    let project = project("ke");
-    let folder = TempDir::new().unwrap();
+    let (folder, project) = small_environment("ke");
     let folder = folder.path();
-    prepare(
-        folder,
-        &configuration(&project, ""),
-        Some((NETWORK, CLUSTER)),
-    );
     let confirmed = format!("--confirm-destroy={project}-test");
     for action in ["UpdateTerminationProtection", "DeleteStack"] {
         for kill in [Kill::Before, Kill::After] {

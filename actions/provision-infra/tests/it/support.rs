@@ -5,6 +5,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::Path;
 
 use action_kit::Environment;
+use tempfile::TempDir;
 use test_kit::{Finished, Step};
 
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_provision-infra");
@@ -82,6 +83,15 @@ pub(crate) fn prepare(folder: &Path, configuration: &str, templates: Option<(&st
         write("stacks/network.yaml", network);
         write("stacks/cluster.yaml", cluster);
     }
+}
+
+/// Prepares an environment of the two small layers under a name that no other run has; gives its
+/// project, too.
+pub(crate) fn small_environment(tag: &str) -> (TempDir, String) {
+    let (folder, project) = (TempDir::new().unwrap(), project(tag));
+    let configuration = configuration(&project, "");
+    prepare(folder.path(), &configuration, Some((NETWORK, CLUSTER)));
+    (folder, project)
 }
 
 /// Destroys an environment, whatever state it is in.
