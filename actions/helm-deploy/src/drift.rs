@@ -177,6 +177,7 @@ pub fn compare(id: &ObjectId, object: &Value, seen: &Seen) -> Finding {
                     None => differences.push(one),
                 }
             }
+            differences.sort_by(|one, other| one.field.cmp(&other.field));
             if id.kind == "Secret" {
                 differences.iter_mut().for_each(hide);
             }

@@ -81,7 +81,7 @@ fn what_was_changed_added_and_deleted_is_told_field_by_field() {
         "field": "spec.replicas", "expected": "3", "actual": "5",
         "owner": "kube-controller-manager (through scale)",
     });
-    assert_eq!(drift[0]["detail"][0], replicas);
+    assert_eq!(drift[0]["detail"][1], replicas);
     assert_eq!(
         drift[3],
         json!({"object": "Service web", "state": "deleted"})
