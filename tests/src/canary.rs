@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use flate2::read::GzDecoder;
+use flate2::read::MultiGzDecoder;
 use memchr::memmem;
 
 /// What every canary begins with.
@@ -99,7 +99,7 @@ impl Search {
         let mut names = self.names(&bytes);
         if bytes.starts_with(&[0x1f, 0x8b]) {
             let mut unpacked = Vec::new();
-            GzDecoder::new(&bytes[..])
+            MultiGzDecoder::new(&bytes[..])
                 .read_to_end(&mut unpacked)
                 .with_context(|| format!("unpack {}", path.display()))?;
             names.extend(self.names(&unpacked));

@@ -15,7 +15,7 @@ use crate::python::Version;
 
 /// Changes whenever equal inputs give other bytes than before: the form of the archive, of
 /// scripts and of compiled modules. A test pins it to the digest of a layer.
-pub(crate) const FORM: u32 = 3;
+pub(crate) const FORM: u32 = 4;
 /// A wheel of at least this many bytes gets a layer of its own, ...
 const LARGE: u64 = 1_000_000;
 /// ... as long as no more than so many do: the largest ones.

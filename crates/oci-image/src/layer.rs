@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
 
-use flate2::write::GzEncoder;
-use flate2::{Compression, GzBuilder};
 use tar::{EntryType, Header};
 use thiserror::Error;
 
 use crate::entries::{Content, Entries, Entry, EntryError, Kind, normal};
+use crate::gzip::Gzip;
 use crate::{Descriptor, Digest, Hashing, media_type};
 
 /// A layer, as what its image says about it.
@@ -73,50 +72,9 @@ pub enum LayerError {
     Finish(#[source] io::Error),
 }
 
-type Compressed<W> = GzEncoder<Hashing<W>>;
-
-/// Hands bytes on in blocks of one size: what compression makes of them must not depend on how
-/// many bytes a reader happened to give at once.
-struct Blocks<W: Write> {
-    out: W,
-    block: Vec<u8>,
-}
-
-const BLOCK: usize = 1 << 16;
-
-impl<W: Write> Blocks<W> {
-    fn new(out: W) -> Self {
-        Self {
-            out,
-            block: Vec::with_capacity(BLOCK),
-        }
-    }
-
-    fn finish(mut self) -> io::Result<W> {
-        self.out.write_all(&self.block)?;
-        Ok(self.out)
-    }
-}
-
-impl<W: Write> Write for Blocks<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.block.len() == BLOCK {
-            self.out.write_all(&self.block)?;
-            self.block.clear();
-        }
-        let taken = bytes.len().min(BLOCK - self.block.len());
-        self.block.extend_from_slice(&bytes[..taken]);
-        Ok(taken)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// Writes a layer; its digests are computed on the way.
 pub struct LayerWriter<W: Write> {
-    archive: tar::Builder<Hashing<Blocks<Compressed<W>>>>,
+    archive: tar::Builder<Hashing<Gzip<Hashing<W>>>>,
     folders: BTreeSet<String>,
 }
 
@@ -124,16 +82,11 @@ impl<W: Write> LayerWriter<W> {
     /// Starts a layer.
     pub fn new(out: W, level: Level) -> Self {
         let level = match level {
-            Level::Fast => Compression::new(1),
-            Level::Small => Compression::new(7),
+            Level::Fast => 1,
+            Level::Small => 6,
         };
-        // 255 is "unknown": the machine that compresses must not show.
-        let gzip = GzBuilder::new()
-            .mtime(0)
-            .operating_system(255)
-            .write(Hashing::new(out), level);
         Self {
-            archive: tar::Builder::new(Hashing::new(Blocks::new(gzip))),
+            archive: tar::Builder::new(Hashing::new(Gzip::new(Hashing::new(out), level))),
             folders: BTreeSet::new(),
         }
     }
@@ -175,8 +128,7 @@ impl<W: Write> LayerWriter<W> {
     /// Ends the layer and gives what it was written to.
     pub fn finish(self) -> Result<(Layer, W), LayerError> {
         let archive = self.archive.into_inner().map_err(LayerError::Finish)?;
-        let (blocks, diff_id, _) = archive.finish();
-        let gzip = blocks.finish().map_err(LayerError::Finish)?;
+        let (gzip, diff_id, _) = archive.finish();
         let (mut out, digest, size) = gzip.finish().map_err(LayerError::Finish)?.finish();
         out.flush().map_err(LayerError::Finish)?;
         let layer = Layer {

@@ -31,6 +31,7 @@ mod digest;
 mod document;
 mod draft;
 mod entries;
+mod gzip;
 mod image;
 mod index;
 mod layer;

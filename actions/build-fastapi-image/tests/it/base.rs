@@ -106,7 +106,7 @@ impl Base {
         let image = self.layout.image(None, &Platform::linux_amd64());
         for layer in image.expect("the image").layers() {
             let file = fs_err::File::open(self.layout.blob(&layer.digest)).expect("a layer");
-            tar::Archive::new(flate2::read::GzDecoder::new(file))
+            tar::Archive::new(flate2::read::MultiGzDecoder::new(file))
                 .unpack(folder)
                 .expect("a layer");
         }

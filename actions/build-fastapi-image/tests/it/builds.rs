@@ -25,7 +25,7 @@ fn files(layout: &Layout, image: &Image) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
     for layer in image.layers().skip(1) {
         let file = fs_err::File::open(layout.blob(&layer.digest)).expect("a layer");
-        let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(file));
+        let mut archive = tar::Archive::new(flate2::read::MultiGzDecoder::new(file));
         for entry in archive.entries().expect("entries") {
             let mut entry = entry.expect("an entry");
             let mut bytes = Vec::new();

@@ -233,7 +233,7 @@ fn difference(one: &Path, other: &Path) -> String {
 /// Describes the entries of a layer, a line each.
 fn files(layout: &Layout, digest: &Digest) -> Vec<String> {
     let file = fs_err::File::open(layout.blob(digest)).expect("a layer");
-    let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(file));
+    let mut archive = tar::Archive::new(flate2::read::MultiGzDecoder::new(file));
     let entries = archive.entries().expect("entries").map(|entry| {
         let mut entry = entry.expect("an entry");
         let mut bytes = Vec::new();

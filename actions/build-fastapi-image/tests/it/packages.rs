@@ -15,7 +15,7 @@ fn file(project: &Project, wanted: &str) -> String {
     let mut found = String::new();
     for layer in image.layers().skip(1) {
         let file = fs_err::File::open(layout.blob(&layer.digest)).expect("a layer");
-        let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(file));
+        let mut archive = tar::Archive::new(flate2::read::MultiGzDecoder::new(file));
         for entry in archive.entries().expect("entries") {
             let mut entry = entry.expect("an entry");
             if entry.path().expect("a path").ends_with(wanted) {

@@ -97,7 +97,7 @@ fn how_bytes_arrive_does_not_show() {
 fn a_layer_knows_both_digests() {
     let (layer, bytes) = written(entries(&["a", "b"]));
     let mut unpacked = Vec::new();
-    flate2::read::GzDecoder::new(&bytes[..])
+    flate2::read::MultiGzDecoder::new(&bytes[..])
         .read_to_end(&mut unpacked)
         .expect("gzip");
     assert_eq!(layer.digest, Digest::of(&bytes));

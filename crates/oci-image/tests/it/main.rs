@@ -21,7 +21,7 @@ fn written(entries: Entries) -> (Layer, Vec<u8>) {
 
 /// Lists a layer's archive: type, mode, owner, time, path, link.
 fn listed(bytes: &[u8]) -> Vec<String> {
-    let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(bytes));
+    let mut archive = tar::Archive::new(flate2::read::MultiGzDecoder::new(bytes));
     let entries = archive.entries().expect("an archive");
     entries
         .map(|entry| {
