@@ -2,6 +2,7 @@
 
 mod contender;
 mod daemon;
+mod disk;
 mod group;
 mod index;
 mod meter;
@@ -57,8 +58,9 @@ does, so they are not kept anywhere else. A round takes about half an hour on tw
   cargo xtask bench image --rounds 1                     # a quicker look
   cargo xtask bench image --only action,buildkit-layers  # some of them
 
-It needs root (control groups, containers) and 6 GiB of disk. The first run builds BuildKit
-and buildah from their Go modules, which takes some minutes.";
+What builds write lies in memory, so that the disk does not count. It needs root (control groups,
+containers) and 6 GiB of free memory. The first run builds BuildKit and buildah from their Go
+modules, which takes some minutes.";
 
 #[derive(Subcommand)]
 pub enum Arguments {
@@ -137,6 +139,8 @@ struct Bench<'a> {
 impl<'a> Bench<'a> {
     fn open(cx: &'a Context) -> Result<Self> {
         let folder = cx.root.join("target/bench");
+        let local = folder.join("local");
+        disk::release(&local);
         if folder.exists() {
             fs_err::remove_dir_all(&folder)?;
         }
@@ -152,7 +156,7 @@ impl<'a> Bench<'a> {
             server: Server::start(cx, folder.join("registry"))?,
             index: Index::open(cx, folder.join("secrets"))?,
             group: Group::create()?,
-            folder: folder.join("local"),
+            folder: local,
         };
         Ok(Self {
             site,

@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result};
 
 use super::contender::{Contender, Tool};
 use super::daemon::{Daemon, TIED};
+use super::disk::Disk;
 use super::group::Group;
 use super::index::Index;
 use super::project::Project;
@@ -43,15 +44,14 @@ pub struct Workshop<'a> {
     site: &'a Site<'a>,
     contender: &'a Contender,
     daemon: Option<Daemon>,
+    /// It goes after the daemon.
+    _disk: Disk,
 }
 
 impl<'a> Workshop<'a> {
     /// Opens a place of work where nothing was ever built.
     pub fn open(site: &'a Site<'a>, contender: &'a Contender) -> Result<Self> {
-        if site.folder.exists() {
-            fs_err::remove_dir_all(&site.folder)
-                .context("remove what an earlier build has left")?;
-        }
+        let disk = Disk::create(&site.folder)?;
         for folder in ["home", "tmp", "state", "helpers"] {
             fs_err::create_dir_all(site.folder.join(folder))?;
         }
@@ -59,6 +59,7 @@ impl<'a> Workshop<'a> {
             site,
             contender,
             daemon: None,
+            _disk: disk,
         };
         match contender.tool {
             Tool::Action => {}
