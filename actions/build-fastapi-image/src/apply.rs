@@ -44,6 +44,7 @@ pub(crate) async fn apply(
         layout: Layout::create(scratch.path().join("image"))?,
     };
     let made = build.make(&mut phases).await?;
+    let clearing = build.clear();
     let mut since = Instant::now();
     let images: Vec<Image> = plan
         .images
@@ -71,6 +72,7 @@ pub(crate) async fn apply(
     let reference = build
         .hand_over(&images, index.as_ref(), &whole, &artifacts)
         .await?;
+    let _ = clearing.await;
     phases.end("push", &mut since);
     Ok(Built {
         digest: whole.descriptor.digest,
@@ -219,10 +221,16 @@ impl Build<'_> {
             return Ok(None);
         };
         // The digest first, and a tag only when all of it is there.
-        let pushed = self
-            .registry
-            .push_all(images, index, &blobs, repository)
-            .await?;
+        let (pushed, early) = join(
+            self.registry.push_all(images, index, &blobs, repository),
+            self.registry.push_artifacts(artifacts, repository),
+        )
+        .await;
+        let pushed = pushed?;
+        if let Err(error) = early {
+            // A few registries want the image first. What else it may be shows the second time.
+            tracing::debug!("before the image was there: {error}");
+        }
         self.registry.attach(artifacts, repository).await?;
         let (bytes, kind) = (&*whole.bytes, &*whole.descriptor.media_type);
         let write = async |tag: &String| {

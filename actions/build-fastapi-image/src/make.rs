@@ -7,12 +7,14 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use action_kit::Failed;
-use futures::TryStreamExt as _;
+use futures::channel::mpsc;
+use futures::future::join;
 use futures::stream::FuturesUnordered;
+use futures::{StreamExt as _, TryStreamExt as _};
 use oci_image::{Digest, Entries, Layer, LayerError, Level, Platform};
-use oci_registry::{Layout, Registry, RegistryError, add_tree};
+use oci_registry::{Layout, Registry, RegistryError, Source, add_tree};
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::bytecode;
 use crate::error::BuildError;
@@ -47,6 +49,7 @@ pub(crate) struct Build<'a> {
 }
 
 /// A folder that becomes a layer.
+#[derive(Clone)]
 struct Tree {
     key: Digest,
     /// The folder that stands for `/`.
@@ -95,9 +98,9 @@ impl Build<'_> {
             let python =
                 python.ok_or_else(|| BuildError::NoInterpreter(self.plan.python.to_string()))?;
             let uv = Uv::new(self.request, python);
-            let mut writing = Writing::default();
+            let (complete, trees) = mpsc::unbounded();
             let work = async {
-                let trees = self.trees(&uv, interpreter.as_ref(), &mut writing).await?;
+                let trees = self.trees(&uv, interpreter.as_ref(), complete).await?;
                 phases.end("packages", &mut since);
                 if interpreter.is_some() {
                     made.openapi = self.openapi(&trees).await?;
@@ -105,11 +108,13 @@ impl Build<'_> {
                 }
                 Ok::<_, BuildError>(())
             };
-            let worked = work.await;
-            // Those that are under way read from a folder that goes with an error.
-            let layers = writing.finish().await;
+            let layers = trees
+                .map(|tree| self.layer(tree))
+                .buffer_unordered(missing.len());
+            // All are waited for, also when one fails: they read from a folder that then goes.
+            let (worked, layers) = join(work, layers.collect::<Vec<_>>()).await;
             worked?;
-            made.layers = layers?;
+            made.layers = layers.into_iter().collect::<Result<_, _>>()?;
         }
         let application = missing
             .iter()
@@ -177,13 +182,22 @@ impl Build<'_> {
         self.scratch.join("root")
     }
 
-    /// Installs and compiles the packages of each missing layer; each is written as soon as it is
-    /// complete, while others are still fetched.
+    /// Removes what the layers were made from, thousands of files, while others wait for a registry.
+    pub(crate) fn clear(&self) -> JoinHandle<()> {
+        let root = self.root();
+        spawn_blocking(move || {
+            // What stays, or never was, is the business of who made the folder around it.
+            let _ = fs_err::remove_dir_all(root);
+        })
+    }
+
+    /// Installs and compiles the packages of each missing layer, and hands each folder on as soon as
+    /// it is complete.
     async fn trees(
         &self,
         uv: &Uv,
         interpreter: Option<&Interpreter>,
-        writing: &mut Writing,
+        written: mpsc::UnboundedSender<Tree>,
     ) -> Result<Vec<Tree>, BuildError> {
         let missing = self.plan.missing();
         let mut wanted: Vec<(&Digest, &Platform, &Group)> = missing
@@ -216,7 +230,7 @@ impl Build<'_> {
             .collect();
         let (mut trees, mut modules) = (Vec::new(), 0);
         while let Some((tree, count)) = complete.try_next().await? {
-            writing.start(&self.layout, &tree);
+            let _ = written.unbounded_send(tree.clone());
             trees.push(tree);
             modules += count;
         }
@@ -274,6 +288,26 @@ impl Build<'_> {
         lines.collect()
     }
 
+    /// Writes a folder as a layer and, unless the image may yet be refused for its size, sends it
+    /// while others are still made.
+    async fn layer(&self, tree: Tree) -> Result<(Digest, Layer), RegistryError> {
+        let (layout, root) = (self.layout.clone(), tree.root);
+        let written = spawn_blocking(move || write(&layout, &root)).await;
+        let layer = written.unwrap_or_else(|error| {
+            Err(RegistryError::File {
+                doing: "compress a layer".into(),
+                source: error.into(),
+            })
+        })?;
+        let request = self.request;
+        let sent = request.push && request.size_budget.is_none();
+        if let Some(repository) = request.repository.as_ref().filter(|_| sent) {
+            let source = Source::File(self.layout.blob(&layer.digest));
+            self.registry.push_layer(&layer, source, repository).await?;
+        }
+        Ok((tree.key, layer))
+    }
+
     /// Makes the application's layer, with the frame of its environment.
     async fn application(&self, interpreter: Option<&Interpreter>) -> Result<Layer, Failed> {
         let unfit = |error| RegistryError::from(LayerError::from(error));
@@ -309,39 +343,6 @@ async fn compile(interpreter: &Interpreter, root: &Path, site: &str) -> Result<u
         tracing::debug!("does not compile: {failed}");
     }
     Ok(compiled.count)
-}
-
-/// Folders that are being written as layers, side by side with everything else.
-#[derive(Default)]
-struct Writing(JoinSet<Result<(Digest, Layer), RegistryError>>);
-
-impl Writing {
-    fn start(&mut self, layout: &Layout, tree: &Tree) {
-        let (layout, key, root) = (layout.clone(), tree.key.clone(), tree.root.clone());
-        self.0
-            .spawn_blocking(move || write(&layout, &root).map(|layer| (key, layer)));
-    }
-
-    /// Waits for all of them, also when one fails.
-    async fn finish(mut self) -> Result<BTreeMap<Digest, Layer>, RegistryError> {
-        let mut layers = Ok(BTreeMap::new());
-        while let Some(ended) = self.0.join_next().await {
-            let written = ended.unwrap_or_else(|error| {
-                Err(RegistryError::File {
-                    doing: "compress a layer".into(),
-                    source: error.into(),
-                })
-            });
-            layers = match (layers, written) {
-                (Ok(mut layers), Ok((key, layer))) => {
-                    layers.insert(key, layer);
-                    Ok(layers)
-                }
-                (Err(error), _) | (_, Err(error)) => Err(error),
-            };
-        }
-        layers
-    }
 }
 
 fn write(layout: &Layout, root: &Path) -> Result<Layer, RegistryError> {

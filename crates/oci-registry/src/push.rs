@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use oci_distribution::Reference;
-use oci_image::{Artifact, Descriptor, Digest, Document, Image, Index, Platform, media_type};
+use oci_image::{
+    Artifact, Descriptor, Digest, Document, Image, Index, Layer, Platform, media_type,
+};
 
 use crate::registry::{QUESTIONS, place};
 use crate::{Blobs, Registry, RegistryError, Source};
@@ -167,6 +169,23 @@ impl Registry {
         Ok(lacking.await?.into_keys().collect())
     }
 
+    /// Pushes a layer, unless the repository has it; nothing names it yet. Of an image that is still
+    /// being made that is the larger part.
+    pub async fn push_layer(
+        &self,
+        layer: &Layer,
+        source: Source,
+        repository: &Reference,
+    ) -> Result<(), RegistryError> {
+        let part = Part {
+            descriptor: layer.descriptor(),
+            source: Some(Cow::Owned(source)),
+            kind: Kind::Layer,
+        };
+        let lacking = self.lacking(std::iter::once(part), repository).await?;
+        self.bring(lacking, repository).await.map(|_| ())
+    }
+
     /// Pushes an artifact by digest, unless the repository has it; nothing lists it yet.
     pub(crate) async fn push_artifact(
         &self,
@@ -191,16 +210,6 @@ impl Registry {
         self.put_by_digest(manifest, media_type::MANIFEST, true, repository)
             .await?;
         Ok(())
-    }
-
-    /// Says whether a repository has a manifest or index.
-    pub(crate) async fn has_manifest(
-        &self,
-        repository: &Reference,
-        digest: &Digest,
-    ) -> Result<bool, RegistryError> {
-        self.exists(&repository.clone_with_digest(digest.to_string()))
-            .await
     }
 
     /// Finds out which blobs a repository lacks. It is not asked for those of an image that was

@@ -7,12 +7,10 @@ use std::time::Instant;
 use futures::future::{try_join, try_join_all};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use oci_distribution::Reference;
-use oci_distribution::RegistryOperation;
 use oci_distribution::errors::OciDistributionError;
-use oci_distribution::secrets::RegistryAuth;
 use oci_image::{Artifact, Descriptor, Digest, Document, Index, Manifest, media_type};
+use reqwest::Url;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, LINK};
-use reqwest::{Response, Url};
 use serde::Deserialize;
 
 use crate::fallback::Fallback;
@@ -46,6 +44,19 @@ struct Kind {
 }
 
 impl Registry {
+    /// Pushes artifacts by digest; nothing lists them before they are attached. Their subjects need
+    /// not be there yet: a registry must take a manifest and what refers to it in either order
+    /// (distribution specification 1.1, \"Push\").
+    pub async fn push_artifacts(
+        &self,
+        artifacts: &[Artifact],
+        repository: &Reference,
+    ) -> Result<(), RegistryError> {
+        let pushes = artifacts.iter();
+        let pushes = pushes.map(|artifact| self.push_artifact(artifact, repository));
+        try_join_all(pushes).await.map(|_| ())
+    }
+
     /// Attaches artifacts to their subjects, which are in the same repository, and returns when all
     /// were seen in the lists of their subjects' referrers. What is attached already stays as it is
     /// and nothing is sent.
@@ -226,7 +237,8 @@ impl Registry {
         };
         let answer = self
             .attempt(doing, repository, async || {
-                let answer = self.ask(repository, &auth, url).await?;
+                let request = self.http.get(url.clone()).header(ACCEPT, media_type::INDEX);
+                let answer = self.ask(request, repository, &auth).await?;
                 let status = answer.status().as_u16();
                 if UNSUPPORTED.contains(&status) {
                     return Ok(None);
@@ -256,35 +268,13 @@ impl Registry {
         }))
     }
 
-    /// Asks for a page. The client's own function does not tell an empty list from a missing one.
-    async fn ask(
-        &self,
-        repository: &Reference,
-        auth: &RegistryAuth,
-        url: &Url,
-    ) -> Result<Response, OciDistributionError> {
-        let operation = RegistryOperation::Pull;
-        let token = self.client.auth(repository, auth, operation).await?;
-        let request = self.http.get(url.clone()).header(ACCEPT, media_type::INDEX);
-        let request = match (token, auth) {
-            (Some(token), _) => request.bearer_auth(token),
-            (None, RegistryAuth::Basic(user, password)) => request.basic_auth(user, Some(password)),
-            (None, _) => request,
-        };
-        Ok(request.send().await?)
-    }
-
     fn list_url(
         &self,
         repository: &Reference,
         subject: &Digest,
         artifact_type: Option<&str>,
     ) -> Result<Url, RegistryError> {
-        let registry = repository.resolve_registry();
-        let scheme = self.access.scheme(registry);
-        let name = repository.repository();
-        let text = format!("{scheme}://{registry}/v2/{name}/referrers/{subject}");
-        let mut url = Url::parse(&text).map_err(|error| RegistryError::Client(error.into()))?;
+        let mut url = self.url(repository, &format!("referrers/{subject}"))?;
         if let Some(artifact_type) = artifact_type {
             url.query_pairs_mut()
                 .append_pair("artifactType", artifact_type);

@@ -6,8 +6,10 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use oci_distribution::client::{ClientConfig, ClientProtocol};
 use oci_distribution::errors::OciDistributionError;
 use oci_distribution::secrets::RegistryAuth;
-use oci_distribution::{Client, Reference};
+use oci_distribution::{Client, Reference, RegistryOperation};
 use oci_image::{Descriptor, Digest, Document, Image, Index, Manifest, Platform, media_type};
+use reqwest::header::ACCEPT;
+use reqwest::{RequestBuilder, Response, Url};
 use serde::Deserialize;
 
 use crate::retry::{is_absent, with_retry};
@@ -266,6 +268,59 @@ impl Registry {
         let auth = self.access.authentication(registry)?;
         self.client.store_auth_if_needed(registry, &auth).await;
         Ok(auth)
+    }
+
+    /// Says whether a repository has a manifest or index.
+    pub(crate) async fn has_manifest(
+        &self,
+        repository: &Reference,
+        digest: &Digest,
+    ) -> Result<bool, RegistryError> {
+        let auth = self.authenticate(repository).await?;
+        let url = self.url(repository, &format!("manifests/{digest}"))?;
+        let doing = || format!("look for `{digest}` in `{}`", place(repository));
+        self.attempt(doing, repository, async || {
+            // The client's own function asks twice where there is none.
+            let request = self.http.head(url.clone());
+            let request = request.header(ACCEPT, ACCEPTED.join(", "));
+            let answer = self.ask(request, repository, &auth).await?;
+            match answer.status().as_u16() {
+                200 => Ok(true),
+                404 => Ok(false),
+                code => Err(OciDistributionError::ServerError {
+                    code,
+                    url: url.to_string(),
+                    message: String::new(),
+                }),
+            }
+        })
+        .await
+    }
+
+    /// Sends a request that `client` has no function for.
+    pub(crate) async fn ask(
+        &self,
+        request: RequestBuilder,
+        repository: &Reference,
+        auth: &RegistryAuth,
+    ) -> Result<Response, OciDistributionError> {
+        let operation = RegistryOperation::Pull;
+        let token = self.client.auth(repository, auth, operation).await?;
+        let request = match (token, auth) {
+            (Some(token), _) => request.bearer_auth(token),
+            (None, RegistryAuth::Basic(user, password)) => request.basic_auth(user, Some(password)),
+            (None, _) => request,
+        };
+        Ok(request.send().await?)
+    }
+
+    /// Gives the address of something in a repository.
+    pub(crate) fn url(&self, repository: &Reference, what: &str) -> Result<Url, RegistryError> {
+        let registry = repository.resolve_registry();
+        let scheme = self.access.scheme(registry);
+        let name = repository.repository();
+        Url::parse(&format!("{scheme}://{registry}/v2/{name}/{what}"))
+            .map_err(|error| RegistryError::Client(error.into()))
     }
 
     /// Does something with the registry of a reference, a few times if need be.

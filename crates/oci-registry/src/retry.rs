@@ -18,7 +18,7 @@ const FIRST_WAIT: Duration = Duration::from_millis(250);
 /// The same, when there are too many requests.
 const FIRST_THROTTLED_WAIT: Duration = Duration::from_millis(500);
 /// The bounds of how long others are waited for.
-const SHORTEST_SETTLE: Duration = Duration::from_millis(50);
+const SHORTEST_SETTLE: Duration = Duration::from_millis(20);
 const LONGEST_SETTLE: Duration = Duration::from_secs(5);
 
 /// Does something with a registry; what may work the next time is tried again.
