@@ -58,9 +58,9 @@ does, so they are not kept anywhere else. A round takes about half an hour on tw
   cargo xtask bench image --rounds 1                     # a quicker look
   cargo xtask bench image --only action,buildkit-layers  # some of them
 
-What builds write lies in memory, so that the disk does not count. It needs root (control groups,
-containers) and 6 GiB of free memory. The first run builds BuildKit and buildah from their Go
-modules, which takes some minutes.";
+Each build starts on a new disk, so that what was removed before does not count. It needs root
+(control groups, containers, a loop device) and 6 GiB of disk. The first run builds BuildKit and
+buildah from their Go modules, which takes some minutes.";
 
 #[derive(Subcommand)]
 pub enum Arguments {
@@ -140,7 +140,7 @@ impl<'a> Bench<'a> {
     fn open(cx: &'a Context) -> Result<Self> {
         let folder = cx.root.join("target/bench");
         let local = folder.join("local");
-        disk::release(&local);
+        disk::remove(&local);
         if folder.exists() {
             fs_err::remove_dir_all(&folder)?;
         }

@@ -18,9 +18,9 @@ in the registry; a *warm laptop* has what the tool keeps.
 
 CPU and memory are those of all processes: daemon, containers and client. Memory is what processes hold, \
 without the kernel's copies of files. *sent* and *received* are the registry's traffic, *index* is what \
-came from the package index. What builds write lies in memory. Nobody fetches `uv` or itself, and BuildKit's \
-daemon is up before the clock starts. The action does more than its peers: a bill of materials, provenance and, \
-when all layers are made, the OpenAPI document.
+came from the package index. Everybody has a new disk (ext4), but for the laptop. Nobody fetches `uv` or itself, \
+and BuildKit's daemon is up before the clock starts. The action does more than its peers: a bill of materials, \
+provenance and, when all layers are made, the OpenAPI document.
 ";
 
 /// What a run was.
