@@ -68,9 +68,8 @@ impl Signing {
         published: bool,
         context: &Context,
     ) -> Result<Provenance, Failed> {
-        let sigstore = Sigstore::connect(self.instance.clone())?;
-        match self.token(&sigstore, published, context).await? {
-            Ok(token) => {
+        match self.signer(published, context).await? {
+            Ok((sigstore, token)) => {
                 let bundle = sigstore.sign(&statement, &token).await?;
                 let annotations = [CONTENT, (PREDICATE_TYPE, provenance::PREDICATE)];
                 Ok(Provenance {
@@ -89,13 +88,12 @@ impl Signing {
         }
     }
 
-    /// Gives the token to sign with, or says why nothing is signed.
-    async fn token(
+    /// Gives who signs and the token to sign with, or says why nothing is signed.
+    async fn signer(
         &self,
-        sigstore: &Sigstore,
         published: bool,
         context: &Context,
-    ) -> Result<Result<IdentityToken, &'static str>, EvidenceError> {
+    ) -> Result<Result<(Sigstore, IdentityToken), &'static str>, EvidenceError> {
         let Some(source) = &self.source else {
             return Ok(Err("the job has no token of identity"));
         };
@@ -106,6 +104,7 @@ impl Signing {
             return Ok(Err("the image is not pushed"));
         }
         context.console.hide(source.secret());
+        let sigstore = Sigstore::connect(self.instance.clone())?;
         let token = sigstore.token(source).await?;
         context.console.hide(token.secret());
         let known = token.is_public() || !sigstore.is_public();
@@ -114,7 +113,7 @@ impl Signing {
                 "the repository is not public on github.com, and Sigstore's public log would name it; set `sign` to true to accept that, or `tuf-mirror` to a Sigstore of your own",
             ));
         }
-        Ok(Ok(token))
+        Ok(Ok((sigstore, token)))
     }
 }
 

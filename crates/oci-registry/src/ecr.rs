@@ -8,7 +8,7 @@ use oci_distribution::errors::OciDistributionError;
 use serde::Deserialize;
 
 use crate::access::decode;
-use crate::registry::http_client;
+use crate::requests::http_client;
 use crate::retry::with_retry;
 use crate::traffic::Meter;
 use crate::{Access, Credentials, RegistryError};

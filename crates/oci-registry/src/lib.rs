@@ -45,6 +45,7 @@ mod push;
 mod reference;
 mod referrers;
 mod registry;
+mod requests;
 mod retry;
 mod traffic;
 mod transfer;

@@ -6,25 +6,24 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use oci_distribution::client::{ClientConfig, ClientProtocol};
 use oci_distribution::errors::OciDistributionError;
 use oci_distribution::secrets::RegistryAuth;
-use oci_distribution::{Client, Reference, RegistryOperation};
+use oci_distribution::{Client, Reference};
 use oci_image::{Descriptor, Digest, Document, Image, Index, Manifest, Platform, media_type};
-use reqwest::header::ACCEPT;
-use reqwest::{RequestBuilder, Response, Url};
 use serde::Deserialize;
 
+use crate::requests::{Tokens, http_client};
 use crate::retry::{is_absent, with_retry};
 use crate::traffic::Meter;
 use crate::{Access, RegistryError, Traffic};
 
-const ACCEPTED: [&str; 4] = [
+pub(crate) const ACCEPTED: [&str; 4] = [
     media_type::MANIFEST,
     media_type::INDEX,
     media_type::DOCKER_MANIFEST,
     media_type::DOCKER_INDEX,
 ];
-const USER_AGENT: &str = concat!("fastapi-eks-actions/", env!("CARGO_PKG_VERSION"));
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-const READ_TIMEOUT: Duration = Duration::from_mins(1);
+pub(crate) const USER_AGENT: &str = concat!("fastapi-eks-actions/", env!("CARGO_PKG_VERSION"));
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const READ_TIMEOUT: Duration = Duration::from_mins(1);
 /// How many small questions are asked at once.
 pub(crate) const QUESTIONS: usize = 8;
 
@@ -39,6 +38,7 @@ pub struct Registry {
     pub(crate) http: reqwest::Client,
     pub(crate) access: Access,
     pub(crate) meter: Meter,
+    pub(crate) tokens: Tokens,
 }
 
 /// What a reference means: an index with its images, or one image.
@@ -83,6 +83,7 @@ impl Registry {
             http,
             access,
             meter: Meter::default(),
+            tokens: Tokens::default(),
         })
     }
 
@@ -270,59 +271,6 @@ impl Registry {
         Ok(auth)
     }
 
-    /// Says whether a repository has a manifest or index.
-    pub(crate) async fn has_manifest(
-        &self,
-        repository: &Reference,
-        digest: &Digest,
-    ) -> Result<bool, RegistryError> {
-        let auth = self.authenticate(repository).await?;
-        let url = self.url(repository, &format!("manifests/{digest}"))?;
-        let doing = || format!("look for `{digest}` in `{}`", place(repository));
-        self.attempt(doing, repository, async || {
-            // The client's own function asks twice where there is none.
-            let request = self.http.head(url.clone());
-            let request = request.header(ACCEPT, ACCEPTED.join(", "));
-            let answer = self.ask(request, repository, &auth).await?;
-            match answer.status().as_u16() {
-                200 => Ok(true),
-                404 => Ok(false),
-                code => Err(OciDistributionError::ServerError {
-                    code,
-                    url: url.to_string(),
-                    message: String::new(),
-                }),
-            }
-        })
-        .await
-    }
-
-    /// Sends a request that `client` has no function for.
-    pub(crate) async fn ask(
-        &self,
-        request: RequestBuilder,
-        repository: &Reference,
-        auth: &RegistryAuth,
-    ) -> Result<Response, OciDistributionError> {
-        let operation = RegistryOperation::Pull;
-        let token = self.client.auth(repository, auth, operation).await?;
-        let request = match (token, auth) {
-            (Some(token), _) => request.bearer_auth(token),
-            (None, RegistryAuth::Basic(user, password)) => request.basic_auth(user, Some(password)),
-            (None, _) => request,
-        };
-        Ok(request.send().await?)
-    }
-
-    /// Gives the address of something in a repository.
-    pub(crate) fn url(&self, repository: &Reference, what: &str) -> Result<Url, RegistryError> {
-        let registry = repository.resolve_registry();
-        let scheme = self.access.scheme(registry);
-        let name = repository.repository();
-        Url::parse(&format!("{scheme}://{registry}/v2/{name}/{what}"))
-            .map_err(|error| RegistryError::Client(error.into()))
-    }
-
     /// Does something with the registry of a reference, a few times if need be.
     pub(crate) async fn attempt<T>(
         &self,
@@ -358,18 +306,6 @@ impl Registry {
         })
         .await
     }
-}
-
-/// Makes a client for the requests that `oci_distribution` has no function for.
-pub(crate) fn http_client() -> Result<reqwest::Client, RegistryError> {
-    // Fails when another part of the process installed a provider already, which is as good.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder()
-        .connect_timeout(CONNECT_TIMEOUT)
-        .read_timeout(READ_TIMEOUT)
-        .user_agent(USER_AGENT)
-        .build()
-        .map_err(|error| RegistryError::Client(error.into()))
 }
 
 fn is_index(manifest: &[u8]) -> bool {
