@@ -8,6 +8,7 @@
 pub mod access;
 pub mod apply;
 pub mod cloudformation;
+pub mod conditions;
 pub mod config;
 pub mod destroy;
 pub mod drift;

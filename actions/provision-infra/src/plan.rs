@@ -3,6 +3,7 @@
 use plan::{Change, Digest, Operation, Plan};
 use serde_json::json;
 
+use crate::conditions::holds;
 use crate::observe::{Observed, Offer};
 use crate::stack::{
     Condition, Detail, Resource, ResourceChange, STACK_TYPE, Stack, Values, is_lost, is_protected,
@@ -62,21 +63,25 @@ fn layer_changes(observed: &Observed) -> Vec<Change> {
                 .reason(format!("depends on {}", observed.unknown.join(", ")))
         }),
         Offer::Later => {
-            changes.extend(
-                observed
-                    .layer
-                    .template
-                    .resources
-                    .iter()
-                    .map(|resource| Change {
-                        known_after_apply: true,
-                        ..Change::new(Operation::Create, &resource.kind, &resource.logical_id)
-                            .part(stack)
-                    }),
-            );
+            changes.extend(expected(observed).map(|resource| Change {
+                known_after_apply: true,
+                ..Change::new(Operation::Create, &resource.kind, &resource.logical_id).part(stack)
+            }));
         }
     }
     changes
+}
+
+/// Gives what a stack that is still to be made will hold: all of its template but what no condition
+/// asks for.
+fn expected(observed: &Observed) -> impl Iterator<Item = &Resource> {
+    let template = &observed.layer.template;
+    template.resources.iter().filter(|resource| {
+        let condition = template.conditional.get(&resource.logical_id);
+        let holds = condition
+            .and_then(|name| holds(template, name, &observed.parameters, &observed.unknown));
+        holds != Some(false)
+    })
 }
 
 /// What must be done to the stack itself.

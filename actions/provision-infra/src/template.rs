@@ -21,6 +21,10 @@ pub struct Template {
     pub resources: Vec<Resource>,
     /// The resources' properties as they are written, by the resource's name.
     pub properties: BTreeMap<String, Value>,
+    /// The conditions as they are written.
+    pub conditions: BTreeMap<String, Value>,
+    /// The condition that a resource is there under, by the resource's name.
+    pub conditional: BTreeMap<String, String>,
     /// The names of the outputs.
     pub outputs: Vec<String>,
 }
@@ -31,6 +35,8 @@ struct Document {
     #[serde(default)]
     parameters: BTreeMap<String, BTreeMap<String, Value>>,
     #[serde(default)]
+    conditions: BTreeMap<String, Value>,
+    #[serde(default)]
     resources: BTreeMap<String, ResourceFacts>,
     #[serde(default)]
     outputs: BTreeMap<String, Value>,
@@ -40,6 +46,7 @@ struct Document {
 #[serde(rename_all = "PascalCase")]
 struct ResourceFacts {
     r#type: String,
+    condition: Option<String>,
     deletion_policy: Option<String>,
     #[serde(default)]
     properties: Value,
@@ -55,7 +62,7 @@ impl Template {
             .iter()
             .filter_map(|(name, parameter)| Some((name.clone(), parameter.get("Default")?.clone())))
             .collect();
-        let properties = document.resources.iter();
+        let (properties, conditional) = (document.resources.iter(), document.resources.iter());
         Ok(Self {
             parameters: document
                 .parameters
@@ -65,6 +72,12 @@ impl Template {
             defaults,
             properties: properties
                 .map(|(logical_id, facts)| (logical_id.clone(), facts.properties.clone()))
+                .collect(),
+            conditions: document.conditions,
+            conditional: conditional
+                .filter_map(|(logical_id, facts)| {
+                    Some((logical_id.clone(), facts.condition.clone()?))
+                })
                 .collect(),
             resources: document
                 .resources

@@ -87,6 +87,31 @@ fn a_first_creation_knows_later_layers_from_their_templates() {
 }
 
 #[test]
+fn what_no_condition_asks_for_is_not_planned() {
+    let template = "\
+Parameters: {Given: {Type: String, Default: ''}, Later: {Type: String}}
+Conditions:
+  IsGiven: !Not [!Equals [!Ref Given, '']]
+  IsLater: !Not [!Equals [!Ref Later, '']]
+Resources:
+  Always: {Type: AWS::EC2::VPC}
+  WhenGiven: {Type: AWS::SNS::Topic, Condition: IsGiven}
+  WhenLater: {Type: AWS::SNS::Topic, Condition: IsLater}
+";
+    let targets = |given: &str| {
+        let layer = Observed {
+            parameters: Values::from([("Given".into(), given.into())]),
+            unknown: vec!["Later".into()],
+            ..observed("edge", template, None, Offer::Later)
+        };
+        let changes = planned(&[layer]).changes.into_iter();
+        changes.map(|change| change.target).collect::<Vec<_>>()
+    };
+    assert_eq!(targets(""), ["Always", "WhenLater"]);
+    assert_eq!(targets("a"), ["Always", "WhenGiven", "WhenLater"]);
+}
+
+#[test]
 fn nothing_to_do_is_an_empty_plan() {
     let network = observed(
         "network",
