@@ -159,6 +159,7 @@ def edge(outputs: dict[str, str]) -> dict[str, Any]:
     targets = [outputs["RouterTargetGroupArn"]]
     group = elb.describe_target_groups(TargetGroupArns=targets)["TargetGroups"][0]
     return {
+        "dns_name": balancer["DNSName"],
         "scheme": balancer["Scheme"],
         "zones": sorted(zone["ZoneName"] for zone in balancer["AvailabilityZones"]),
         "listeners": {
@@ -168,6 +169,24 @@ def edge(outputs: dict[str, str]) -> dict[str, Any]:
         "logs": {"Key": "access_logs.s3.enabled", "Value": "true"} in attributes,
         "target_type": group["TargetType"],
         "health": group["HealthCheckPath"],
+    }
+
+
+def names(zone: dict[str, str], certificate: dict[str, str]) -> dict[str, Any]:
+    """Read the names of an environment from Route 53 and ACM."""
+    route53, mine = boto3.client("route53"), zone["HostedZoneId"]
+    listed = route53.list_resource_record_sets(HostedZoneId=mine)["ResourceRecordSets"]
+    arn = {"CertificateArn": certificate["CertificateArn"]}
+    found = boto3.client("acm").describe_certificate(**arn)["Certificate"]
+    records = [option["ResourceRecord"]["Name"] for option in found["DomainValidationOptions"]]
+    return {
+        "zone": route53.get_hosted_zone(Id=mine)["HostedZone"]["Name"],
+        "aliases": {
+            one["Name"]: one["AliasTarget"]["DNSName"] for one in listed if "AliasTarget" in one
+        },
+        "certificate": found["Status"],
+        "validated": set(records) <= {one["Name"] for one in listed if one["Type"] == "CNAME"},
+        "covers": sorted(found["SubjectAlternativeNames"]),
     }
 
 
@@ -213,6 +232,9 @@ def main() -> None:
         found["data"] = data(kept["outputs"])
     if shown := found["stacks"].get(f"{name}-edge"):
         found["edge"] = edge(shown["outputs"])
+    named = [found["stacks"].get(f"{name}-{layer}") for layer in ("zone", "certificate")]
+    if all(named):
+        found["names"] = names(*(stack["outputs"] for stack in named))
     if f"{name}-nodes" in found["stacks"]:
         found["nodes"] = nodes(name)
     if watched := found["stacks"].get(f"{name}-observability"):

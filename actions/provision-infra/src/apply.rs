@@ -7,6 +7,7 @@ use plan::{Digest, Plan};
 use crate::cloudformation::CloudFormation;
 use crate::error::InfraError;
 use crate::layers::{Layer, Outputs, parameters};
+use crate::names::Names;
 use crate::observe::{Ledger, Observed, Offer};
 use crate::plan::{beyond, protected, resource_changes};
 use crate::stack::{ChangeSet, Condition, Stack, Values};
@@ -77,6 +78,8 @@ impl Review {
 pub struct Work<'a> {
     /// The service.
     pub cloudformation: &'a CloudFormation,
+    /// The names that are validated.
+    pub names: &'a Names,
     /// When it must be over.
     pub deadline: Deadline,
     /// Protected resources that may be replaced or deleted all the same.
@@ -133,11 +136,20 @@ impl Work<'_> {
             let change_set = self
                 .change_set(observed, &parameters, reviewed, ledger)
                 .await?;
+            let changes = change_set.is_some();
             if let Some(change_set) = change_set {
+                // The zone may be one that was made a moment ago.
+                self.names.check(&change_set.changes, &parameters).await?;
                 ledger.remove(&change_set);
                 self.execute(&observed.layer, &change_set).await?;
             }
             let stack = self.protect(&observed.layer).await?;
+            if let Some(servers) = stack.outputs.get("NameServers").filter(|_| changes) {
+                tracing::info!(
+                    "{}: to be entered where the domain is registered: {servers}",
+                    stack.name
+                );
+            }
             outputs.extend(
                 stack
                     .outputs

@@ -19,11 +19,12 @@ use thiserror::Error;
 pub use add_ons::AddOns;
 pub use alerts::{Alerts, Recipients};
 pub use backup::{Backup, Replica};
-pub use edge::Edge;
+pub use edge::{Edge, Shown, Zone};
 pub use github::{Github, Ids};
 pub use names::{
-    AddOnVersion, Arn, Branch, Cidr, Days, EnvironmentName, GithubEnvironment, KubernetesVersion,
-    ProjectName, Recipient, RegionName, Repository, Size, VpcCidr, Zones,
+    AddOnVersion, Arn, Branch, Cidr, Days, DomainName, EnvironmentName, GithubEnvironment,
+    KubernetesVersion, ProjectName, Recipient, RegionName, Repository, Size, VpcCidr, ZoneId,
+    Zones,
 };
 pub use nodes::{ApplicationNodes, BastionNodes, DatabaseNodes, InstanceTypes, Nodes};
 

@@ -1,5 +1,7 @@
 //! What can go wrong with stacks.
 
+mod zone;
+
 use std::path::PathBuf;
 
 use action_kit::{Failure, Reason};
@@ -7,6 +9,8 @@ use aws_account::ServiceError;
 use github::GitHubError;
 use plan::{Digest, PlanError};
 use thiserror::Error;
+
+pub use zone::ZoneError;
 
 use crate::stack::Event;
 
@@ -133,6 +137,9 @@ pub enum InfraError {
     /// There is no run whose reviews could be asked for.
     #[error("`require-review` is given, and this is no run of a workflow")]
     NoRun,
+    /// The zone of its names cannot be used.
+    #[error(transparent)]
+    Zone(#[from] ZoneError),
     /// GitHub does not tell what was reviewed.
     #[error(transparent)]
     GitHub(#[from] GitHubError),
@@ -217,6 +224,7 @@ impl Failure for InfraError {
             | Self::Stack { .. }
             | Self::NoCluster { .. }
             | Self::GitHub(_) => Reason::RemoteFailed,
+            Self::Zone(source) => source.reason(),
             Self::Drifted { .. } => Reason::ChecksFailed,
             Self::TimedOut { .. } => Reason::TimedOut,
             Self::Busy { .. } => Reason::Locked,
@@ -280,6 +288,7 @@ impl Failure for InfraError {
             Self::NoRun => "what GitHub knows of reviews is asked in a workflow only: give \
                             `plan-digest` instead"
                 .into(),
+            Self::Zone(source) => source.hint(),
             Self::GitHub(source) => source.hint(),
             Self::PlanFile { source, .. } => source.hint().into(),
             Self::File { .. } => "name a file that this user may read or write".into(),

@@ -9,6 +9,7 @@ use github::CommentInputs;
 use plan::Digest;
 
 use crate::config::EnvironmentName;
+use crate::names::Resolver;
 
 /// What to do with the infrastructure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -123,6 +124,11 @@ pub struct Inputs {
     /// How the kubeconfig's user logs in
     #[arg(long, value_enum, default_value = "token")]
     pub kubeconfig_login: Login,
+
+    /// DNS server that is asked whether a zone is delegated, as `<address>` or `<address>:<port>`; by
+    /// default those of the machine
+    #[arg(long, value_name = "ADDRESS")]
+    pub resolver: Option<Resolver>,
 
     /// How long the whole run may take; an EKS cluster needs about ten minutes
     #[arg(long, value_name = "SECONDS", default_value_t = 3600)]

@@ -21,12 +21,15 @@ use crate::stack::Values;
 use crate::template::Template;
 
 /// The layers, each with its built-in template.
-const LAYERS: [(&str, &str); 7] = [
+const LAYERS: [(&str, &str); 9] = [
+    // First, so that its name servers can be entered where they must be while the rest is made.
+    ("zone", include_str!("../stacks/zone.yaml")),
     ("network", include_str!("../stacks/network.yaml")),
     ("data", include_str!("../stacks/data.yaml")),
     ("cluster", include_str!("../stacks/cluster.yaml")),
     ("nodes", include_str!("../stacks/nodes.yaml")),
     ("add-ons", include_str!("../stacks/add-ons.yaml")),
+    ("certificate", include_str!("../stacks/certificate.yaml")),
     ("edge", include_str!("../stacks/edge.yaml")),
     (
         "observability",
@@ -36,8 +39,12 @@ const LAYERS: [(&str, &str); 7] = [
 /// The layer that an administrator applies.
 const BOOTSTRAP: [(&str, &str); 1] = [("bootstrap", include_str!("../stacks/bootstrap.yaml"))];
 
-/// The layers that only some environments have, each with the parameter whose setting asks for it.
-const OPTIONAL: [(&str, &str); 1] = [("edge", "CertificateArn")];
+/// The layers that only some environments have, each with the parameters whose settings ask for it.
+const OPTIONAL: [(&str, &[&str]); 3] = [
+    ("zone", &["ZoneName"]),
+    ("certificate", &["Domain1"]),
+    ("edge", &["CertificateArn", "Domain1"]),
+];
 
 /// A layer of an environment.
 #[derive(Clone, Debug)]
@@ -139,9 +146,8 @@ fn built_in(scope: Scope) -> &'static [(&'static str, &'static str)] {
 
 /// Says whether an environment with these settings has a layer.
 fn is_wanted(layer: &str, settings: &Values) -> bool {
-    OPTIONAL
-        .iter()
-        .all(|(name, parameter)| *name != layer || settings.contains_key(*parameter))
+    let optional = OPTIONAL.iter().find(|(name, _)| *name == layer);
+    optional.is_none_or(|(_, asking)| asking.iter().any(|name| settings.contains_key(*name)))
 }
 
 /// Gives the names of the stacks of a scope, those of layers that are not wanted now among them.

@@ -10,11 +10,13 @@ pub mod apply;
 pub mod cloudformation;
 pub mod conditions;
 pub mod config;
+pub mod delegation;
 pub mod destroy;
 pub mod drift;
 pub mod error;
 pub mod inputs;
 pub mod layers;
+pub mod names;
 pub mod observe;
 pub mod plan;
 pub mod price;
@@ -32,11 +34,12 @@ use github::{Header, Reviews};
 
 use crate::apply::{Review, Work};
 use crate::cloudformation::CloudFormation;
-use crate::config::{ConfigError, Target};
+use crate::config::{ConfigError, Edge, Target};
 use crate::error::InfraError;
 use crate::inputs::{Inputs, Mode, Scope};
 use crate::layers::Layer;
-use crate::observe::{Ledger, observe};
+use crate::names::Names;
+use crate::observe::{Ledger, Observed, observe};
 use crate::reviewed::{Approval, Demand};
 use crate::stack::{Condition, Stack, Values};
 use crate::watch::Deadline;
@@ -146,6 +149,7 @@ struct Run<'a> {
     layers: Vec<Layer>,
     session: Session,
     cloudformation: CloudFormation,
+    names: Names,
     /// The outputs of the bootstrap layer, when it is there.
     given: Values,
     /// Where to ask who reviewed a plan, when somebody must have.
@@ -162,7 +166,7 @@ impl<'a> Run<'a> {
                 source,
             }
         })?;
-        let target = Target::parse(&text, file, inputs.environment.as_ref())?.guard(
+        let mut target = Target::parse(&text, file, inputs.environment.as_ref())?.guard(
             file,
             inputs.region.as_deref(),
             inputs.account.as_ref(),
@@ -203,6 +207,12 @@ impl<'a> Run<'a> {
             Scope::Environment => bootstrapped(&cloudformation, &target).await?,
             Scope::Bootstrap => Values::new(),
         };
+        let edge = target.settings.edge.as_ref();
+        let domains = edge.map(Edge::domains).unwrap_or_default();
+        let names = Names::new(&session.config, inputs.resolver, domains);
+        if inputs.scope == Scope::Environment && matches!(inputs.mode, Mode::Plan | Mode::Apply) {
+            names.settle(&cloudformation, &mut target).await?;
+        }
         // A plan changes nothing, and who plans may not pass the role.
         let role = (inputs.mode != Mode::Plan).then(|| given.get("ServiceRoleArn").cloned());
         Ok(Self {
@@ -212,6 +222,7 @@ impl<'a> Run<'a> {
             target,
             layers,
             session,
+            names,
             given,
             reviews,
         })
@@ -222,6 +233,7 @@ impl<'a> Run<'a> {
         settings.extend(settings::settings(&self.target));
         Work {
             cloudformation: &self.cloudformation,
+            names: &self.names,
             deadline: Deadline::after(self.inputs.timeout_seconds),
             allow_replace: &self.inputs.allow_replace,
             settings,
@@ -253,7 +265,7 @@ impl<'a> Run<'a> {
         };
         let stacks = self.stacks().await?;
         let report = render::report(outcome, &plan, &stacks).line(plan.to_text());
-        let report = if plan.is_empty() {
+        let mut report = if plan.is_empty() {
             report
         } else {
             report
@@ -261,6 +273,9 @@ impl<'a> Run<'a> {
                 .markdown(bill.to_string())
                 .line(format!("{} {bill}", render::usually(&plan)))
         };
+        if let Some(remark) = self.names.remark(&observations).await {
+            report = report.markdown(format!("\n{remark}")).line(remark);
+        }
         let comment = &self.inputs.pull_request;
         let place = self.place();
         Ok(comment.show(self.context, &plan, place, report).await)
@@ -274,7 +289,7 @@ impl<'a> Run<'a> {
     async fn observe(
         &self,
         ledger: &mut Ledger,
-    ) -> Result<(Vec<observe::Observed>, ::plan::Plan), InfraError> {
+    ) -> Result<(Vec<Observed>, ::plan::Plan), InfraError> {
         let Work { settings, tags, .. } = self.work();
         let observations =
             observe(&self.cloudformation, &self.layers, &settings, &tags, ledger).await?;
@@ -343,6 +358,7 @@ impl<'a> Run<'a> {
         if !targets.is_empty() {
             return Err(InfraError::Protected { targets });
         }
+        self.names.check_all(&observations).await?;
         let approval = self.approval(&plan).await?;
         let stacks = work.apply(&observations, &plan, review, ledger).await?;
         Ok((plan, approval, stacks))

@@ -1,6 +1,6 @@
 //! What `infrastructure.yaml` gives to templates: the names of their parameters and the values.
 
-use crate::config::{Cidr, Nat, Settings, Target};
+use crate::config::{Cidr, Edge, Nat, Settings, Target};
 use crate::stack::Values;
 
 /// The kinds of subnets, in the order in which they divide the VPC's network.
@@ -27,6 +27,7 @@ pub fn settings(target: &Target) -> Values {
     values.extend(settings.alerts.parameters());
     values.extend(settings.nodes.parameters());
     values.extend(settings.add_ons.parameters());
+    values.extend(settings.edge.iter().flat_map(Edge::parameters));
     values
 }
 
@@ -83,12 +84,10 @@ fn trust(target: &Target) -> Vec<(&'static str, String)> {
 fn optional(settings: &Settings) -> impl Iterator<Item = (&'static str, String)> {
     let retention = settings.log_retention_days.map(|days| days.to_string());
     let administrator = settings.administrator_principal_arn.clone();
-    let certificate = settings.edge.as_ref().map(|edge| &edge.certificate_arn);
     [
         ("LogRetentionDays", retention.clone()),
         ("FlowLogRetentionDays", retention),
         ("AdministratorPrincipalArn", administrator),
-        ("CertificateArn", certificate.map(ToString::to_string)),
         ("DeployPrincipalArn", settings.deploy_principal_arn.clone()),
         ("ImageCount", settings.image_count.map(|n| n.to_string())),
     ]

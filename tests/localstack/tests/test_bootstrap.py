@@ -14,7 +14,8 @@ from stacks import TEMPLATES, Result, Stacks, template
 NAME = "orders-first-bootstrap"
 WHO = {"Project": "orders", "Environment": "first"}
 SUBJECT = "repo:acme@1/orders@2"
-PARAMETERS = {**WHO, "GithubSubject": SUBJECT, "GithubEnvironment": "first"}
+DOMAINS = {"Domain1": "orders.example.com", "Domain3": "www.example.com"}
+PARAMETERS = {**WHO, **DOMAINS, "GithubSubject": SUBJECT, "GithubEnvironment": "first"}
 ISSUER = "token.actions.githubusercontent.com"
 
 Clients = Callable[[str], Any]
@@ -121,7 +122,9 @@ def test_who_applies_acts_through_the_service_role_alone(aws: Clients, bootstrap
     condition = {"StringEquals": {"cloudformation:RoleArn": service}}
     assert may["ChangeAsTheServiceRole"]["Condition"] == condition
     services = {action.split(":")[0] for action in actions(list(may.values()))}
-    assert services == {"cloudformation", "eks", "iam"}
+    assert services == {"cloudformation", "eks", "iam", "route53"}
+    reads = ["route53:GetHostedZone", "route53:ListHostedZonesByName"]
+    assert may["FindZone"]["Action"] == reads
     for statement in ("ChangeAsTheServiceRole", "CarryOut"):
         stacks = {arn.split(":stack/")[1] for arn in may[statement]["Resource"]}
         layers = {file.stem for file in TEMPLATES.glob("*.yaml")} - {"bootstrap"}
@@ -153,6 +156,21 @@ def test_the_service_role_gives_no_more_than_the_boundary(aws: Clients, bootstra
     assert fnmatchcase("arn:aws:iam::000000000000:role/orders-first-cluster-Role-1", reach)
     for name in ("Plan", "Apply", "Service"):
         assert not fnmatchcase(bootstrap.outputs[f"{name}RoleArn"], reach)
+
+
+def test_only_the_environments_own_names_can_be_taken(aws: Clients, bootstrap: Result) -> None:
+    may = {statement["Sid"]: statement for statement in of_service_role(aws, bootstrap)}
+    records = may["RecordsOfItsNames"]["Condition"]
+    names = records["ForAllValues:StringLike"]
+    assert list(names.values()) == [
+        ["orders.example.com", "_*.orders.example.com", "www.example.com", "_*.www.example.com"]
+    ]
+    certificates = may["NewCertificates"]["Condition"]
+    assert certificates["ForAllValues:StringEquals"] == {"acm:DomainNames": [*DOMAINS.values()]}
+    everything = list(may.values())
+    # The zone of this environment is there already, and none can be deleted.
+    for action in ("route53:CreateHostedZone", "route53:DeleteHostedZone"):
+        assert not allows(everything, action), action
 
 
 def test_machines_start_from_the_environments_own_templates(
@@ -237,6 +255,7 @@ def test_another_environment_in_the_account_uses_the_provider_that_is_there(
     trust = aws("iam").get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"]
     subject = trust["Statement"][0]["Condition"]["StringEquals"][f"{ISSUER}:sub"]
     assert subject == "repo:acme/orders:environment:second"
+    assert not any("route53" in one for one in actions(of_service_role(aws, made)))
     assert stacks.delete("orders-second-bootstrap") == "DELETE_COMPLETE"
 
 

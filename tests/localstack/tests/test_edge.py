@@ -23,13 +23,19 @@ def parameters(aws: Clients, stacks: Stacks) -> Iterator[dict[str, str]]:
     nodes = aws("ec2").create_security_group(GroupName="nodes", Description="nodes", VpcId=vpc)
     acm = aws("acm")
     certificate = acm.request_certificate(DomainName="shop.example.com", ValidationMethod="DNS")
+    zone = aws("route53").create_hosted_zone(Name="shop.example.com", CallerReference="shown")
     yield {
         **WHO,
         "VpcId": vpc,
         "PublicSubnetIds": network.outputs["PublicSubnetIds"],
         "ClusterSecurityGroupId": nodes["GroupId"],
         "CertificateArn": certificate["CertificateArn"],
+        "HostedZoneId": zone["HostedZone"]["Id"].removeprefix("/hostedzone/"),
+        "Domain1": "shop.example.com",
+        "Domain2": "www.shop.example.com",
     }
+    assert addresses(aws, zone["HostedZone"]["Id"]) == {}
+    aws("route53").delete_hosted_zone(Id=zone["HostedZone"]["Id"])
     acm.delete_certificate(**certificate_of(certificate))
     aws("ec2").delete_security_group(GroupId=nodes["GroupId"])
     assert stacks.delete("orders-shown-network") == "DELETE_COMPLETE"
@@ -51,6 +57,12 @@ def edge(aws: Clients, stacks: Stacks, parameters: dict[str, str]) -> Iterator[R
     bucket = {"Bucket": result.outputs["AccessLogBucketName"]}
     aws("s3").head_bucket(**bucket)
     aws("s3").delete_bucket(**bucket)
+
+
+def addresses(aws: Clients, zone: str) -> dict[str, dict[str, Any]]:
+    """Give the names of a zone that stand for something of AWS."""
+    found = aws("route53").list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
+    return {one["Name"]: one["AliasTarget"] for one in found if one["Type"] == "A"}
 
 
 def rules(aws: Clients, group: str) -> list[tuple[int, str]]:
@@ -102,6 +114,19 @@ def test_clients_get_tls_and_nothing_else(
     assert shown["CertificateArn"] == parameters["CertificateArn"]
     (forward,) = found[443]["DefaultActions"]
     assert forward["TargetGroupArn"] == edge.outputs["RouterTargetGroupArn"]
+
+
+def test_its_names_follow_the_load_balancer(
+    aws: Clients, stacks: Stacks, edge: Result, parameters: dict[str, str]
+) -> None:
+    target = {
+        "HostedZoneId": edge.outputs["LoadBalancerZoneId"],
+        "DNSName": edge.outputs["LoadBalancerDnsName"],
+        "EvaluateTargetHealth": False,
+    }
+    found = addresses(aws, parameters["HostedZoneId"])
+    assert found == {"shop.example.com.": target, "www.shop.example.com.": target}
+    assert "Name3" not in stacks.resources(NAME)
 
 
 def test_the_router_is_asked_whether_it_is_well(aws: Clients, edge: Result) -> None:
@@ -171,10 +196,42 @@ def test_drift_is_found(
     open_port = {**pair, "FromPort": 8000, "ToPort": 8000}
     nodes = {"GroupId": parameters["ClusterSecurityGroupId"]}
     aws("ec2").revoke_security_group_ingress(**nodes, IpPermissions=[open_port])
+    zone = {"HostedZoneId": parameters["HostedZoneId"]}
+    elsewhere = {
+        "Name": "shop.example.com",
+        "Type": "A",
+        "AliasTarget": {
+            "HostedZoneId": edge.outputs["LoadBalancerZoneId"],
+            "DNSName": "other.elb.amazonaws.com",
+            "EvaluateTargetHealth": False,
+        },
+    }
+    change(aws, zone, "UPSERT", elsewhere)
+    second = {
+        "Name": "www.shop.example.com",
+        "Type": "A",
+        "AliasTarget": {
+            "HostedZoneId": edge.outputs["LoadBalancerZoneId"],
+            "DNSName": edge.outputs["LoadBalancerDnsName"],
+            "EvaluateTargetHealth": False,
+        },
+    }
+    change(aws, zone, "DELETE", second)
     found = detect(client, NAME)
-    assert set(drifted(found)) == {"LoadBalancer", "RequestsToRouter"}
+    assert set(drifted(found)) == {"LoadBalancer", "RequestsToRouter", "Name1", "Name2"}
+    assert found["Name1"]["PropertyDifferences"][0]["PropertyPath"] == "/AliasTarget/DNSName"
+    assert found["Name2"]["StackResourceDriftStatus"] == "DELETED"
     assert found["RequestsToRouter"]["StackResourceDriftStatus"] == "DELETED"
     assert found.keys() == stacks.resources(NAME).keys()
     on = [{"Key": "access_logs.s3.enabled", "Value": "true"}]
     aws("elbv2").modify_load_balancer_attributes(**arn, Attributes=on)
     aws("ec2").authorize_security_group_ingress(**nodes, IpPermissions=[open_port])
+    here = second | {"Name": "shop.example.com"}
+    change(aws, zone, "UPSERT", here)
+    change(aws, zone, "CREATE", second)
+
+
+def change(aws: Clients, zone: dict[str, str], action: str, record: dict[str, Any]) -> None:
+    """Change a record by hand."""
+    changes = [{"Action": action, "ResourceRecordSet": record}]
+    aws("route53").change_resource_record_sets(**zone, ChangeBatch={"Changes": changes})

@@ -21,9 +21,7 @@ use crate::step::{Outcome, Step};
 const ENVIRONMENT: &str = "e2e";
 /// Its full name, which is the cluster's as well.
 const NAME: &str = "orders-e2e";
-/// The certificate that the file names, which stands for one of the account.
-const CERTIFICATE: &str = "arn:aws:acm:eu-west-1:000000000000:certificate/e2e";
-/// The name that it is for.
+/// The name that clients know it by.
 const DOMAIN: &str = "orders.example.com";
 /// Where the action writes its kubeconfig, in the checkout.
 const KUBECONFIG: &str = ".fastapi-eks-actions/kubeconfig";
@@ -44,6 +42,7 @@ pub fn action(cx: &Context, id: &str, mode: &str) -> Result<ActionStep> {
     Ok(ActionStep::new("provision-infra", id, &image)
         .with("mode", mode)
         .with("environment", ENVIRONMENT)
+        .with("resolver", localstack::resolver_for_actions(cx))
         .env("AWS_ENDPOINT_URL", localstack::endpoint_for_actions(cx))
         .env("AWS_REGION", localstack::REGION)
         // LocalStack reads the account from this, and takes any secret.
@@ -52,15 +51,12 @@ pub fn action(cx: &Context, id: &str, mode: &str) -> Result<ActionStep> {
         .env("AWS_SESSION_TOKEN", canary::value("aws-session-token")))
 }
 
-/// Makes the checkout that the action works on; its file names a certificate that the account has.
+/// Makes the checkout that the action works on.
 pub fn checkout(cx: &Context, name: &str) -> Result<PathBuf> {
     let folder = cx.folder.join(name);
     let file = "deploy/infrastructure.yaml";
-    let text = fs_err::read_to_string(cx.root.join("tests/app").join(file))?;
-    ensure!(text.contains(CERTIFICATE), "{file} names no certificate");
-    let certificate = cx.output(&client(cx, "certificate.py", DOMAIN)?)?;
-    let text = text.replace(CERTIFICATE, certificate.trim());
-    write_whole(&folder.join(file), text.as_bytes())?;
+    let text = fs_err::read(cx.root.join("tests/app").join(file))?;
+    write_whole(&folder.join(file), &text)?;
     Ok(folder)
 }
 
@@ -136,20 +132,15 @@ fn expect_outcome(ran: &Ran, wanted: &str) -> Result<()> {
     Ok(())
 }
 
-/// Gives the command that runs a script of `tests/localstack` with AWS's client for Python.
-fn client(cx: &Context, script: &str, argument: &str) -> Result<Command> {
-    Ok(Command::new(localstack::python(cx)?)
-        .arg(cx.root.join("tests/localstack").join(script))
-        .arg(argument)
+/// Reads the environment with AWS's client for Python: another program than made it.
+fn read_back(cx: &Context) -> Result<Found> {
+    let command = Command::new(localstack::python(cx)?)
+        .arg(cx.root.join("tests/localstack/read_back.py"))
+        .arg(NAME)
         .env("AWS_ENDPOINT_URL", localstack::endpoint())
         .env("AWS_DEFAULT_REGION", localstack::REGION)
         .env("AWS_ACCESS_KEY_ID", "test")
-        .env("AWS_SECRET_ACCESS_KEY", "test"))
-}
-
-/// Reads the environment: with another program than made it.
-fn read_back(cx: &Context) -> Result<Found> {
-    let command = client(cx, "read_back.py", NAME)?;
+        .env("AWS_SECRET_ACCESS_KEY", "test");
     serde_json::from_str(&cx.output(&command)?).context("read what was read back")
 }
 

@@ -44,6 +44,11 @@ pub fn endpoint_for_actions(cx: &Context) -> String {
     format!("http://{}:{PORT}", cx.docker.machine())
 }
 
+/// Gives the address at which the actions' containers ask who is asked for the zones of Route 53.
+pub fn resolver_for_actions(cx: &Context) -> String {
+    format!("{}:{PORT}", cx.docker.machine())
+}
+
 /// Gives the Python that LocalStack runs in; AWS's client for Python is there as well.
 pub fn python(cx: &Context) -> Result<PathBuf> {
     let python = cx.fact(NAME, "python")?;

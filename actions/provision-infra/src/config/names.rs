@@ -43,6 +43,16 @@ pub(super) fn is_plain(text: &str, others: &str) -> bool {
     !text.is_empty() && text.chars().all(fits)
 }
 
+/// Says whether a text is one part of a domain's name.
+fn is_label(text: &str) -> bool {
+    (1..=63).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+}
+
 macro_rules! text {
     ($(#[$doc:meta])* $name:ident, $what:literal, $holds:expr) => {
         $(#[$doc])*
@@ -166,6 +176,25 @@ text!(
             && is_plain(rest, ".-"))
 );
 text!(
+    /// A name of the DNS.
+    DomainName,
+    "domain name, such as `api.example.com`: lower-case, without `*` and a dot at the end",
+    |text| text.len() <= 253 && text.contains('.') && text.split('.').all(is_label)
+        && text
+            .rsplit('.')
+            .next()
+            .is_some_and(|last| last.starts_with(|first: char| first.is_ascii_lowercase()))
+);
+text!(
+    /// A zone of Route 53.
+    ZoneId,
+    "zone of Route 53, such as `Z0123456789ABCDEFGHIJ`",
+    |text| (1..=32).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+);
+text!(
     /// Something in AWS, by its full name.
     Arn,
     "ARN, such as `arn:aws:s3:::shop-replica`",
@@ -173,6 +202,15 @@ text!(
         && text.split(':').count() >= 6
         && !text.chars().any(char::is_whitespace)
 );
+
+impl DomainName {
+    /// Says whether the name is a zone's own, or one below it.
+    #[must_use]
+    pub fn is_in(&self, zone: &Self) -> bool {
+        let rest = self.0.strip_suffix(&zone.0);
+        rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    }
+}
 
 impl Default for KubernetesVersion {
     fn default() -> Self {

@@ -97,6 +97,13 @@ fn what_is_wrong_is_said_with_its_line() {
         "add-ons: {vpc-cni: latest}",
         "edge: {certificate-arn: shop}",
         "edge: {}",
+        "edge: {domains: [api.example.com]}",
+        "edge: {domains: ['*.example.com'], zone: example.com}",
+        "edge: {domains: [api.example.com, api.example.com], zone: Z0123456789}",
+        "edge: {domains: [api.example.org], make-zone: example.com}",
+        "edge: {domains: [a.b.c, b.b.c, c.b.c, d.b.c], zone: b.c}",
+        "edge: {domains: [a.b.c], zone: b.c, make-zone: b.c}",
+        "edge: {domains: [a.b.c], zone: b}",
         "backup: {copy-vault-arn: copies}",
     ]
     .map(|line| refusal(&with(line)))
@@ -128,7 +135,14 @@ fn what_is_wrong_is_said_with_its_line() {
     Some(4) infra.yaml: unknown field `min`, expected one of instance-types, per-zone, disk-gib at line 4, column 24
     Some(4) infra.yaml: `latest` is no version of an add-on, such as `v1.20.4-eksbuild.1` at line 4, column 24
     Some(4) infra.yaml: `shop` is no ARN, such as `arn:aws:s3:::shop-replica` at line 4, column 29
-    Some(4) infra.yaml: missing field `certificate-arn` at line 4, column 11
+    Some(4) infra.yaml: clients are shown either the certificate of `certificate-arn`, or one for `domains` in a `zone` at line 4, column 11
+    Some(4) infra.yaml: clients are shown either the certificate of `certificate-arn`, or one for `domains` in a `zone` at line 4, column 11
+    Some(4) infra.yaml: `*.example.com` is no domain name, such as `api.example.com`: lower-case, without `*` and a dot at the end at line 4, column 22
+    Some(4) infra.yaml: `api.example.com` is named twice at line 4, column 11
+    Some(4) infra.yaml: `api.example.org` is not in the zone `example.com` at line 4, column 11
+    Some(4) infra.yaml: 4 domains are named: there is a place for 3 at line 4, column 11
+    Some(4) infra.yaml: the zone is either there (`zone`) or made (`make-zone`) at line 4, column 11
+    Some(4) infra.yaml: `b` is no domain name, such as `api.example.com`: lower-case, without `*` and a dot at the end at line 4, column 11
     Some(4) infra.yaml: `copies` is no ARN, such as `arn:aws:s3:::shop-replica` at line 4, column 30
     Some(1) infra.yaml: `Shop_1` is no project name: lower-case letters, digits and single hyphens, at most 20, a letter first at line 1, column 10
     None `infra.yaml` declares no region for `prod`

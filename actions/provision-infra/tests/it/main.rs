@@ -14,6 +14,8 @@ mod faults;
 mod inputs;
 mod killed;
 mod life;
+mod name_server;
+mod names;
 mod plans;
 mod refusals;
 mod reviewed;

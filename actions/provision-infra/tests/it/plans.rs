@@ -370,21 +370,36 @@ fn a_layer_that_no_setting_asks_for_is_left_out_of_runs_and_not_of_destruction()
         let all: Vec<String> = names(layers::load_all(&target, scope, here, None).unwrap());
         (wanted, all)
     };
-    let (without, all) = names("");
-    assert!(!without.contains(&"edge".to_owned()));
-    assert_eq!(all.len(), without.len() + 1);
-    let (with, same) = names("edge: {certificate-arn: 'arn:aws:acm:eu-west-1:1:certificate/1'}");
-    assert_eq!(with[with.len() - 2..], ["edge", "observability"]);
-    assert_eq!((&with, &all), (&same, &same));
+    let optional = ["zone", "certificate", "edge"];
+    let of = |edge: &str| {
+        let (mut wanted, all) = names(edge);
+        assert_eq!(all.len(), 6 + optional.len());
+        wanted.retain(|name| optional.contains(&name.as_str()));
+        wanted.join(" ")
+    };
+    assert_eq!(of(""), "");
+    assert_eq!(
+        of("edge: {certificate-arn: 'arn:aws:acm:eu-west-1:1:certificate/1'}"),
+        "edge"
+    );
+    assert_eq!(
+        of("edge: {domains: [a.b.c], zone: b.c}"),
+        "certificate edge"
+    );
+    assert_eq!(
+        of("edge: {domains: [a.b.c], make-zone: b.c}"),
+        "zone certificate edge"
+    );
 }
 
 #[test]
 fn the_built_in_templates_get_every_parameter() {
-    let text = "project: shop\nregion: eu-west-1\nenvironments:\n  prod:\n    cidr: 10.64.0.0/18\n";
+    let text = "project: shop\nregion: eu-west-1\nenvironments:\n  prod:\n    cidr: 10.64.0.0/18\n    \
+                edge: {domains: [a.b.c], make-zone: b.c}\n";
     let target = Target::parse(text, Path::new("x"), None).unwrap();
     let layers = layers::load(&target, Scope::Environment, Path::new("."), None).unwrap();
     let settings = settings(&target);
-    let (network, unknown) = layers::parameters(&layers[0], &settings, &Outputs::new());
+    let (network, unknown) = layers::parameters(&layers[1], &settings, &Outputs::new());
     assert!(unknown.is_empty(), "{unknown:?}");
     let lines: Vec<String> = network
         .iter()

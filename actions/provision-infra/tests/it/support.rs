@@ -159,12 +159,17 @@ fn describe(stack: &str) -> String {
 
 /// Calls a service beside the action, as somebody would by hand; gives the whole answer.
 pub(crate) fn call(service: &str, body: &str) -> String {
+    request(service, "/", "application/x-www-form-urlencoded", body)
+}
+
+/// Posts a document to a service; gives the whole answer.
+pub(crate) fn request(service: &str, path: &str, kind: &str, body: &str) -> String {
     let endpoint = endpoint();
     let request = format!(
-        "POST / HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\
+        "POST {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\
          Authorization: AWS4-HMAC-SHA256 Credential=test/20260101/eu-west-1/{service}/\
          aws4_request, SignedHeaders=host, Signature=0\r\n\
-         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
+         Content-Type: {kind}\r\nContent-Length: {}\r\n\r\n{body}",
         address(&endpoint),
         body.len()
     );

@@ -17,6 +17,8 @@ def settings(folder: Path, port: int, kubeconfig: Path | None) -> dict[str, str]
         "FILESYSTEM_ROOT": str(folder / "root"),
         "GATEWAY_LISTEN": f"0.0.0.0:{port}",
         "LOCALSTACK_VOLUME_DIR": str(folder / "volume"),
+        # A certificate is issued as soon as it is looked at.
+        "MOTO_ACM_VALIDATION_WAIT": "0",
         "PROVIDER_OVERRIDE_CLOUDFORMATION": "strict",
         "SKIP_SSL_CERT_DOWNLOAD": "1",
     }

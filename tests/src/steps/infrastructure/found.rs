@@ -1,6 +1,7 @@
 //! What the infrastructure step reads back, and what it must be.
 
 mod edge;
+mod names;
 mod nodes;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,20 +10,23 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde::Deserialize;
 
 use self::edge::Edge;
+use self::names::Names;
 use self::nodes::Nodes;
 use super::NAME;
 use crate::steps::localstack;
 
 /// The layers, by name.
-pub(super) const LAYERS: [&str; 8] = [
+pub(super) const LAYERS: [&str; 10] = [
     "add-ons",
     "bootstrap",
+    "certificate",
     "cluster",
     "data",
     "edge",
     "network",
     "nodes",
     "observability",
+    "zone",
 ];
 /// What each zone has a subnet of.
 pub(super) const TIERS: [&str; 4] = ["admin", "application", "database", "public"];
@@ -38,6 +42,7 @@ pub(super) struct Found {
     unbounded_roles: Vec<String>,
     data: Option<Data>,
     edge: Option<Edge>,
+    names: Option<Names>,
     nodes: Option<Nodes>,
     watching: Option<Watching>,
 }
@@ -141,8 +146,10 @@ impl Found {
         self.data.as_ref().context("there is no data")?.check()?;
         let nodes = self.nodes.as_ref().context("there are no nodes")?;
         nodes.check(&cluster.version)?;
-        let edge = self.edge.as_ref();
-        edge.context("nothing stands before it")?.check()?;
+        let edge = self.edge.as_ref().context("nothing stands before it")?;
+        edge.check()?;
+        let names = self.names.as_ref().context("it has no names")?;
+        names.check(&edge.dns_name)?;
         let watching = self.watching.as_ref();
         watching.context("nothing watches")?.check()
     }
@@ -360,6 +367,7 @@ mod tests {
             unbounded_roles: Vec::new(),
             data: None,
             edge: None,
+            names: None,
             nodes: None,
             watching: None,
         };

@@ -8,7 +8,7 @@ from typing import Any
 from localstack.aws.api import RequestContext
 from localstack.aws.connect import connect_to
 
-from localstack_eks.cloudformation import live_edge  # noqa: F401  (registers its readers)
+from localstack_eks.cloudformation import live_edge, live_names  # noqa: F401  (register readers)
 from localstack_eks.cloudformation.live import READERS, GoneError, read
 from localstack_eks.provider import PROVIDERS, Model
 

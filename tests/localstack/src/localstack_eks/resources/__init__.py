@@ -8,6 +8,7 @@ from localstack_eks.resources import (
     backups,
     balancers,
     buckets,
+    certificates,
     clusters,
     events,
     groups,
@@ -18,6 +19,7 @@ from localstack_eks.resources import (
     network,
     node_groups,
     routes,
+    zones,
 )
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "backups",
     "balancers",
     "buckets",
+    "certificates",
     "clusters",
     "events",
     "groups",
@@ -38,4 +41,5 @@ __all__ = [
     "network",
     "node_groups",
     "routes",
+    "zones",
 ]

@@ -10,6 +10,7 @@ use super::ZONES;
 /// What stands before the cluster.
 #[derive(Debug, Deserialize)]
 pub(super) struct Edge {
+    pub(super) dns_name: String,
     scheme: String,
     zones: Vec<String>,
     /// The policy of TLS by port; none where a request is redirected.
@@ -49,6 +50,7 @@ mod tests {
     #[test]
     fn a_load_balancer_ends_tls_in_three_zones() {
         let edge = || Edge {
+            dns_name: "orders.elb.amazonaws.com".into(),
             scheme: "internet-facing".into(),
             zones: ["a", "b", "c"].map(String::from).into(),
             listeners: BTreeMap::from([
