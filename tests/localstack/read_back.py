@@ -167,9 +167,16 @@ def edge(outputs: dict[str, str]) -> dict[str, Any]:
             for one in listeners
         },
         "logs": {"Key": "access_logs.s3.enabled", "Value": "true"} in attributes,
+        "firewall": firewall(arn["LoadBalancerArn"]),
         "target_type": group["TargetType"],
         "health": group["HealthCheckPath"],
     }
+
+
+def firewall(balancer: str) -> list[str]:
+    """Read what a load balancer's firewall has rules for."""
+    found = boto3.client("wafv2").get_web_acl_for_resource(ResourceArn=balancer).get("WebACL")
+    return [rule["Name"] for rule in found["Rules"]] if found else []
 
 
 def names(zone: dict[str, str], certificate: dict[str, str]) -> dict[str, Any]:

@@ -33,6 +33,7 @@ def parameters(aws: Clients, stacks: Stacks) -> Iterator[dict[str, str]]:
         "HostedZoneId": zone["HostedZone"]["Id"].removeprefix("/hostedzone/"),
         "Domain1": "shop.example.com",
         "Domain2": "www.shop.example.com",
+        "Waf": "true",
     }
     assert addresses(aws, zone["HostedZone"]["Id"]) == {}
     aws("route53").delete_hosted_zone(Id=zone["HostedZone"]["Id"])
@@ -53,6 +54,7 @@ def edge(aws: Clients, stacks: Stacks, parameters: dict[str, str]) -> Iterator[R
     assert stacks.delete(NAME) == "DELETE_COMPLETE"
     assert aws("elbv2").describe_load_balancers()["LoadBalancers"] == []
     assert aws("elbv2").describe_target_groups()["TargetGroups"] == []
+    assert aws("wafv2").list_web_acls(Scope="REGIONAL")["WebACLs"] == []
     assert rules(aws, parameters["ClusterSecurityGroupId"]) == []
     bucket = {"Bucket": result.outputs["AccessLogBucketName"]}
     aws("s3").head_bucket(**bucket)
@@ -129,6 +131,32 @@ def test_its_names_follow_the_load_balancer(
     assert "Name3" not in stacks.resources(NAME)
 
 
+def firewall(aws: Clients, edge: Result) -> dict[str, Any]:
+    arn = {"ResourceArn": edge.outputs["LoadBalancerArn"]}
+    return aws("wafv2").get_web_acl_for_resource(**arn)["WebACL"]
+
+
+def test_a_firewall_looks_at_requests_first(aws: Clients, edge: Result) -> None:
+    found = firewall(aws, edge)
+    assert found["Name"].startswith(f"{NAME}-Firewall-")
+    assert found["DefaultAction"] == {"Allow": {}}
+    rules = sorted(found["Rules"], key=lambda rule: rule["Priority"])
+    assert [rule["Name"] for rule in rules] == ["rate", "reputation", "common", "known-bad-inputs"]
+    rate, *groups = (rule["Statement"] for rule in rules)
+    assert rate["RateBasedStatement"]["Limit"] == 2000
+    assert rules[0]["Action"] == {"Block": {}}
+    statements = [group["ManagedRuleGroupStatement"] for group in groups]
+    assert {statement["VendorName"] for statement in statements} == {"AWS"}
+    # What a group finds is blocked, but for large bodies.
+    assert [rule["OverrideAction"] for rule in rules[1:]] == [{"None": {}}] * 3
+    overrides = [
+        one for statement in statements for one in statement.get("RuleActionOverrides", [])
+    ]
+    assert overrides == [{"Name": "SizeRestrictions_BODY", "ActionToUse": {"Count": {}}}]
+    told = aws("wafv2").list_tags_for_resource(ResourceARN=found["ARN"])["TagInfoForResource"]
+    assert {"Key": "Project", "Value": "orders"} in told["TagList"]
+
+
 def test_the_router_is_asked_whether_it_is_well(aws: Clients, edge: Result) -> None:
     arns = [edge.outputs["RouterTargetGroupArn"]]
     (found,) = aws("elbv2").describe_target_groups(TargetGroupArns=arns)["TargetGroups"]
@@ -169,7 +197,7 @@ def test_changes_are_made_in_place(
     assert "didn't contain changes" in same["StatusReason"]
     body = template("edge").replace("TLS13-1-2-2021-06", "TLS13-1-3-2021-06")
     body = body.replace("HealthCheckPath: /ping", "HealthCheckPath: /ready")
-    more = {"DeletionProtection": "true", "RouterHealthPort": "9000"}
+    more = {"DeletionProtection": "true", "RouterHealthPort": "9000", "WafRequestLimit": "500"}
     changed = stacks.deploy(NAME, body, **parameters, **more)
     assert (changed.status, changed.reasons) == ("UPDATE_COMPLETE", [])
     assert attributes(aws)["deletion_protection.enabled"] == "true"
@@ -178,8 +206,14 @@ def test_changes_are_made_in_place(
     arns = [changed.outputs["RouterTargetGroupArn"]]
     (found,) = aws("elbv2").describe_target_groups(TargetGroupArns=arns)["TargetGroups"]
     assert (found["HealthCheckPath"], found["HealthCheckPort"]) == ("/ready", "9000")
+    rate = firewall(aws, changed)["Rules"][0]["Statement"]["RateBasedStatement"]
+    assert rate["Limit"] == 500
+    without = stacks.deploy(NAME, template("edge"), **parameters | {"Waf": "false"})
+    assert (without.status, without.reasons) == ("UPDATE_COMPLETE", [])
+    assert aws("wafv2").list_web_acls(Scope="REGIONAL")["WebACLs"] == []
     back = stacks.deploy(NAME, template("edge"), **parameters)
     assert (back.status, back.reasons) == ("UPDATE_COMPLETE", [])
+    assert firewall(aws, back)["DefaultAction"] == {"Allow": {}}
 
 
 def test_drift_is_found(
@@ -217,8 +251,19 @@ def test_drift_is_found(
         },
     }
     change(aws, zone, "DELETE", second)
+    arn_of_firewall = {"WebACLArn": firewall(aws, edge)["ARN"]}
+    here = {"ResourceArn": edge.outputs["LoadBalancerArn"]}
+    aws("wafv2").disassociate_web_acl(**here)
+    (listed,) = aws("wafv2").list_web_acls(Scope="REGIONAL")["WebACLs"]
+    mine = {name: listed[name] for name in ("Id", "Name")} | {"Scope": "REGIONAL"}
+    rules, lock = (aws("wafv2").get_web_acl(**mine)[name] for name in ("WebACL", "LockToken"))
+    everything = {name: rules[name] for name in ("DefaultAction", "VisibilityConfig", "Rules")}
+    fewer = everything | {"Rules": everything["Rules"][:1]}
+    lock = aws("wafv2").update_web_acl(**mine, **fewer, LockToken=lock)["NextLockToken"]
     found = detect(client, NAME)
-    assert set(drifted(found)) == {"LoadBalancer", "RequestsToRouter", "Name1", "Name2"}
+    names = {"Firewall", "FirewallAssociation", "Name1", "Name2"}
+    assert set(drifted(found)) == {"LoadBalancer", "RequestsToRouter"} | names
+    assert found["FirewallAssociation"]["StackResourceDriftStatus"] == "DELETED"
     assert found["Name1"]["PropertyDifferences"][0]["PropertyPath"] == "/AliasTarget/DNSName"
     assert found["Name2"]["StackResourceDriftStatus"] == "DELETED"
     assert found["RequestsToRouter"]["StackResourceDriftStatus"] == "DELETED"
@@ -226,8 +271,9 @@ def test_drift_is_found(
     on = [{"Key": "access_logs.s3.enabled", "Value": "true"}]
     aws("elbv2").modify_load_balancer_attributes(**arn, Attributes=on)
     aws("ec2").authorize_security_group_ingress(**nodes, IpPermissions=[open_port])
-    here = second | {"Name": "shop.example.com"}
-    change(aws, zone, "UPSERT", here)
+    aws("wafv2").update_web_acl(**mine, **everything, LockToken=lock)
+    aws("wafv2").associate_web_acl(**here, **arn_of_firewall)
+    change(aws, zone, "UPSERT", second | {"Name": "shop.example.com"})
     change(aws, zone, "CREATE", second)
 
 

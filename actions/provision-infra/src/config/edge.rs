@@ -13,6 +13,8 @@ const MOST: usize = 3;
 pub struct Edge {
     /// What clients are shown.
     pub shown: Shown,
+    /// Whether a firewall looks at requests first.
+    pub waf: bool,
 }
 
 /// What clients are shown.
@@ -50,6 +52,8 @@ impl<'de> Deserialize<'de> for Edge {
             domains: Vec<DomainName>,
             zone: Option<String>,
             make_zone: Option<DomainName>,
+            #[serde(default)]
+            waf: bool,
         }
         let written = Written::deserialize(deserializer)?;
         let zone = match (written.zone, written.make_zone) {
@@ -78,7 +82,8 @@ impl<'de> Deserialize<'de> for Edge {
                 ));
             }
         };
-        Ok(Self { shown })
+        let waf = written.waf;
+        Ok(Self { shown, waf })
     }
 }
 
@@ -115,14 +120,17 @@ impl Edge {
     /// Gives the parameters that the file sets. The name of a zone stands for its identifier until
     /// that is looked up.
     pub(crate) fn parameters(&self) -> Vec<(String, String)> {
+        let mut parameters = vec![("Waf".into(), self.waf.to_string())];
         let (domains, zone) = match &self.shown {
-            Shown::Certificate(arn) => return vec![("CertificateArn".into(), arn.to_string())],
+            Shown::Certificate(arn) => {
+                parameters.push(("CertificateArn".into(), arn.to_string()));
+                return parameters;
+            }
             Shown::Names { domains, zone } => (domains, zone),
         };
         let named = domains.iter().zip(1..);
-        let mut parameters: Vec<(String, String)> = named
-            .map(|(domain, place)| (format!("Domain{place}"), domain.to_string()))
-            .collect();
+        parameters
+            .extend(named.map(|(domain, place)| (format!("Domain{place}"), domain.to_string())));
         parameters.push(match zone {
             Zone::Known(id) => ("HostedZoneId".into(), id.to_string()),
             Zone::Named(name) => ("HostedZoneId".into(), name.to_string()),

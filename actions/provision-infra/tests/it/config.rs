@@ -228,6 +228,38 @@ fn machines_reach_the_templates_with_their_architecture() {
 }
 
 #[test]
+fn what_stands_before_it_reaches_the_templates() {
+    let told = |edge: &str| {
+        let text = format!(
+            "project: shop\nregion: eu-west-1\nenvironments: {{prod: {{edge: {{{edge}}}}}}}\n"
+        );
+        let names = [
+            "CertificateArn",
+            "Domain",
+            "HostedZoneId",
+            "Waf",
+            "ZoneName",
+        ];
+        let values = settings(&parse(&text, "prod").unwrap()).into_iter();
+        let mine = values.filter(|(name, _)| names.iter().any(|start| name.starts_with(start)));
+        let lines = mine.map(|(name, value)| format!("{name}={value}"));
+        lines.collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(
+        told("certificate-arn: 'arn:aws:acm:eu-west-1:1:certificate/1'"),
+        "CertificateArn=arn:aws:acm:eu-west-1:1:certificate/1 Waf=false"
+    );
+    assert_eq!(
+        told("domains: [a.b.c, b.c], zone: Z0123, waf: true"),
+        "Domain1=a.b.c Domain2=b.c HostedZoneId=Z0123 Waf=true"
+    );
+    assert_eq!(
+        told("domains: [b.c], make-zone: b.c"),
+        "Domain1=b.c Waf=false ZoneName=b.c"
+    );
+}
+
+#[test]
 fn who_is_told_of_alerts_reaches_the_templates() {
     let starts = ["Critical", "Warning"];
     assert_eq!(given("staging", &starts), "", "nobody");

@@ -24,3 +24,9 @@ def ecr() -> Service:
 def elbv2() -> Service:
     """Build ELB: load balancers that nothing reaches."""
     return by_moto("elbv2")
+
+
+@aws_provider(api="wafv2")
+def wafv2() -> Service:
+    """Build WAF: firewalls that no request goes through."""
+    return by_moto("wafv2")

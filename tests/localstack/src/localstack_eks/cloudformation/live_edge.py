@@ -4,6 +4,7 @@ from typing import Any
 
 from localstack_eks.cloudformation.live import GoneError, only, reads
 from localstack_eks.provider import Model
+from localstack_eks.resources.firewalls import which
 
 
 @reads("AWS::ElasticLoadBalancingV2::LoadBalancer")
@@ -84,3 +85,27 @@ def ingress(aws: Any, model: Model) -> Model:
         if here == ports and rule.get("SourceSecurityGroupId") == model["SourceSecurityGroupId"]:
             return rule
     raise GoneError(model)
+
+
+@reads("AWS::WAFv2::WebACL")
+def web_acl(aws: Any, model: Model) -> Model:
+    """Read a firewall."""
+    found = aws.wafv2.get_web_acl(**which(model))["WebACL"]
+    names = ("DefaultAction", "Description", "Rules", "VisibilityConfig")
+    return {name: said(found.get(name)) for name in names}
+
+
+def said(value: Any) -> Any:
+    """Give a value without what is not there."""
+    if isinstance(value, dict):
+        return {name: said(inner) for name, inner in value.items() if inner is not None}
+    return [said(inner) for inner in value] if isinstance(value, list) else value
+
+
+@reads("AWS::WAFv2::WebACLAssociation")
+def web_acl_association(aws: Any, model: Model) -> Model:
+    """Read which firewall something has."""
+    found = aws.wafv2.get_web_acl_for_resource(ResourceArn=model["ResourceArn"])
+    if not found.get("WebACL"):
+        raise GoneError(model)
+    return {"WebACLArn": found["WebACL"]["ARN"]}

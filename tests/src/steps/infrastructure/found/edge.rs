@@ -16,6 +16,8 @@ pub(super) struct Edge {
     /// The policy of TLS by port; none where a request is redirected.
     listeners: BTreeMap<String, Option<String>>,
     logs: bool,
+    /// What the firewall has rules for.
+    firewall: Vec<String>,
     target_type: String,
     health: String,
 }
@@ -34,6 +36,11 @@ impl Edge {
                 && policy("443").is_some_and(|policy| policy.contains("TLS13")),
             "clients get something else than TLS: {:?}",
             self.listeners
+        );
+        ensure!(
+            self.firewall == ["rate", "reputation", "common", "known-bad-inputs"],
+            "the firewall is not what the template says: {:?}",
+            self.firewall
         );
         ensure!(
             self.target_type == "ip" && self.health == "/ping",
@@ -61,6 +68,9 @@ mod tests {
                 ),
             ]),
             logs: true,
+            firewall: ["rate", "reputation", "common", "known-bad-inputs"]
+                .map(String::from)
+                .into(),
             target_type: "ip".into(),
             health: "/ping".into(),
         };
@@ -79,6 +89,8 @@ mod tests {
             edge.listeners.insert("8080".into(), None);
         });
         assert!(plain.contains("than TLS"), "{plain}");
+        let open = complaint(|edge| edge.firewall.clear());
+        assert!(open.contains("firewall"), "{open}");
         let nodes = complaint(|edge| edge.target_type = "instance".into());
         assert!(nodes.contains("router's pods"), "{nodes}");
     }
