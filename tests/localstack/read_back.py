@@ -120,7 +120,21 @@ def data(outputs: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def nodes(name: str) -> dict[str, Any]:
+def entry(dns_name: str | None) -> dict[str, list[str]]:
+    """Read which networks reach which ports of the bastion's public entry."""
+    balancers = boto3.client("elbv2").describe_load_balancers()["LoadBalancers"]
+    mine = [one for one in balancers if one["DNSName"] == dns_name]
+    ids = [group for one in mine for group in one["SecurityGroups"]]
+    ec2 = boto3.client("ec2")
+    found = ec2.describe_security_groups(GroupIds=ids)["SecurityGroups"] if ids else []
+    return {
+        str(rule["FromPort"]): sorted(one["CidrIp"] for one in rule["IpRanges"])
+        for group in found
+        for rule in group["IpPermissions"]
+    }
+
+
+def nodes(name: str, outputs: dict[str, str]) -> dict[str, Any]:
     """Read the node groups and add-ons from EKS, and the groups' machines from EC2."""
     eks, ec2, cluster = boto3.client("eks"), boto3.client("ec2"), {"clusterName": name}
     found = []
@@ -147,7 +161,11 @@ def nodes(name: str) -> dict[str, Any]:
         )
     addons = eks.list_addons(**cluster)["addons"]
     told = [eks.describe_addon(**cluster, addonName=one)["addon"] for one in addons]
-    return {"groups": found, "add_ons": {one["addonName"]: one["status"] for one in told}}
+    return {
+        "groups": found,
+        "entry": entry(outputs.get("BastionEntryDnsName")),
+        "add_ons": {one["addonName"]: one["status"] for one in told},
+    }
 
 
 def edge(outputs: dict[str, str]) -> dict[str, Any]:
@@ -242,8 +260,8 @@ def main() -> None:
     named = [found["stacks"].get(f"{name}-{layer}") for layer in ("zone", "certificate")]
     if all(named):
         found["names"] = names(*(stack["outputs"] for stack in named))
-    if f"{name}-nodes" in found["stacks"]:
-        found["nodes"] = nodes(name)
+    if machines := found["stacks"].get(f"{name}-nodes"):
+        found["nodes"] = nodes(name, machines["outputs"])
     if watched := found["stacks"].get(f"{name}-observability"):
         found["watching"] = watching(name, watched["outputs"])
     json.dump(found, sys.stdout, indent=2)

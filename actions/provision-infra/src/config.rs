@@ -22,11 +22,11 @@ pub use backup::{Backup, Replica};
 pub use edge::{Edge, Shown, Zone};
 pub use github::{Github, Ids};
 pub use names::{
-    AddOnVersion, Arn, Branch, Cidr, Days, DomainName, EnvironmentName, GithubEnvironment,
-    KubernetesVersion, ProjectName, Recipient, RegionName, Repository, Size, VpcCidr, ZoneId,
-    Zones,
+    AddOnVersion, Arn, Branch, Cidr, Days, DomainName, EntryNetwork, EnvironmentName,
+    GithubEnvironment, KubernetesVersion, ProjectName, Recipient, RegionName, Repository, Size,
+    VpcCidr, ZoneId, Zones,
 };
-pub use nodes::{ApplicationNodes, BastionNodes, DatabaseNodes, InstanceTypes, Nodes};
+pub use nodes::{AllowList, ApplicationNodes, BastionNodes, DatabaseNodes, InstanceTypes, Nodes};
 
 /// The file.
 #[derive(Clone, Debug, Deserialize)]

@@ -1,5 +1,7 @@
-"""The stack of nodes, read back through EKS, EC2 and IAM."""
+"""The stack of nodes, read back through EKS, EC2, ELB and IAM."""
 
+import base64
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -23,12 +25,16 @@ def parameters(stacks: Stacks) -> Iterator[dict[str, str]]:
     assert network.status == "CREATE_COMPLETE"
     subnets = {
         name: network.outputs[name]
-        for name in ("ApplicationSubnetIds", "DatabaseSubnetIds", "AdminSubnetIds")
+        for name in (
+            *("AdminSubnetIds", "ApplicationSubnetIds", "DatabaseSubnetIds", "PublicSubnetIds"),
+            "VpcId",
+        )
     }
     given = {**WHO, "ApplicationSubnetIds": subnets["ApplicationSubnetIds"]}
     cluster = stacks.deploy("orders-many-cluster", template("cluster"), **given)
     assert cluster.status == "CREATE_COMPLETE"
-    yield {**WHO, **subnets, "ClusterName": cluster.outputs["ClusterName"]}
+    names = ("ClusterName", "ClusterSecurityGroupId")
+    yield {**WHO, **subnets, **{name: cluster.outputs[name] for name in names}}
     assert stacks.delete("orders-many-cluster") == "DELETE_COMPLETE"
     assert stacks.delete("orders-many-network") == "DELETE_COMPLETE"
 
@@ -211,6 +217,101 @@ def test_other_machines_are_another_group(
     nodes.outputs["NodeGroups"] = back.outputs["NodeGroups"]
 
 
+def rules(permissions: list[dict[str, Any]]) -> set[tuple[int, str]]:
+    """Give the ports of rules with whom they are for."""
+    return {
+        (one["FromPort"], other.get("CidrIp") or other["GroupId"])
+        for one in permissions
+        for other in one["IpRanges"] + one["UserIdGroupPairs"]
+    }
+
+
+LISTED = {"BastionNetwork1": "203.0.113.0/24", "BastionNetwork2": "198.51.100.7/32"}
+
+
+@pytest.fixture
+def opened(
+    aws: Clients, stacks: Stacks, nodes: Result, parameters: dict[str, str]
+) -> Iterator[Result]:
+    elb, role = aws("elbv2"), {"RoleName": nodes.outputs["BastionRoleArn"].rsplit("/", 1)[1]}
+    assert elb.describe_load_balancers()["LoadBalancers"] == []
+    before = stacks.resources(NAME).keys()
+    opened = stacks.deploy(NAME, template("nodes"), **parameters, **LISTED)
+    assert (opened.status, opened.reasons) == ("UPDATE_COMPLETE", [])
+    yield opened
+    closed = stacks.deploy(NAME, template("nodes"), **parameters)
+    assert (closed.status, closed.reasons) == ("UPDATE_COMPLETE", [])
+    assert stacks.resources(NAME).keys() == before
+    assert elb.describe_load_balancers()["LoadBalancers"] == []
+    assert elb.describe_target_groups()["TargetGroups"] == []
+    data = launched(aws, groups(aws, closed)["BastionNodes"])
+    assert not {"SecurityGroupIds", "UserData"} & data.keys()
+    assert aws("iam").list_role_policies(**role)["PolicyNames"] == []
+    assert drifted(detect(aws("cloudformation"), NAME)) == {}
+
+
+def test_people_enter_from_listed_networks_when_some_are(
+    aws: Clients, opened: Result, parameters: dict[str, str]
+) -> None:
+    (entry,) = aws("elbv2").describe_load_balancers()["LoadBalancers"]
+    assert (entry["Type"], entry["Scheme"]) == ("network", "internet-facing")
+    assert entry["DNSName"] == opened.outputs["BastionEntryDnsName"]
+    subnets = [zone["SubnetId"] for zone in entry["AvailabilityZones"]]
+    assert sorted(subnets) == sorted(parameters["PublicSubnetIds"].split(","))
+    (outer,) = entry["SecurityGroups"]
+    nodes_group, own = launched(aws, groups(aws, opened)["BastionNodes"])["SecurityGroupIds"]
+    assert nodes_group == parameters["ClusterSecurityGroupId"]
+    told = aws("ec2").describe_security_groups(GroupIds=[outer, own])["SecurityGroups"]
+    found = {one["GroupId"]: one for one in told}
+    assert rules(found[outer]["IpPermissions"]) == {(22, network) for network in LISTED.values()}
+    assert rules(found[outer]["IpPermissionsEgress"]) == {(22, own)}
+    assert rules(found[own]["IpPermissions"]) == {(22, outer)}
+
+
+def test_the_bastion_enters_its_target_group_and_no_other(
+    aws: Clients, nodes: Result, opened: Result
+) -> None:
+    elb = aws("elbv2")
+    (entry,) = elb.describe_load_balancers()["LoadBalancers"]
+    (listener,) = elb.describe_listeners(LoadBalancerArn=entry["LoadBalancerArn"])["Listeners"]
+    assert (listener["Port"], listener["Protocol"]) == (22, "TCP")
+    (targets,) = elb.describe_target_groups()["TargetGroups"]
+    assert (targets["TargetType"], targets["Port"]) == ("instance", 22)
+    assert listener["DefaultActions"][0]["TargetGroupArn"] == targets["TargetGroupArn"]
+    data = launched(aws, groups(aws, opened)["BastionNodes"])
+    script = base64.b64decode(data["UserData"]).decode()
+    assert f"--target-group-arn {targets['TargetGroupArn']}" in script
+    name = nodes.outputs["BastionRoleArn"].rsplit("/", 1)[1]
+    policy = aws("iam").get_role_policy(RoleName=name, PolicyName="entry")["PolicyDocument"]
+    (statement,) = policy["Statement"]
+    assert statement["Action"] == "elasticloadbalancing:RegisterTargets"
+    assert statement["Resource"] == targets["TargetGroupArn"]
+
+
+@pytest.mark.usefixtures("opened")
+def test_a_list_that_was_widened_is_found(
+    aws: Clients, stacks: Stacks, parameters: dict[str, str]
+) -> None:
+    same = stacks.propose(NAME, template("nodes"), **parameters, **LISTED)
+    assert "didn't contain changes" in same["StatusReason"]
+    group = stacks.resources(NAME)["BastionEntryGroup"]["PhysicalResourceId"]
+    network = {"GroupId": group, "IpPermissions": [EVERYBODY]}
+    aws("ec2").authorize_security_group_ingress(**network)
+    assert drifted(detect(aws("cloudformation"), NAME)).keys() == {"BastionEntryGroup"}
+    aws("ec2").revoke_security_group_ingress(**network)
+
+
+def test_the_whole_internet_is_no_list() -> None:
+    """LocalStack does not look at the patterns of parameters."""
+    patterns = re.findall(
+        r"BastionNetwork\d:.*?AllowedPattern: (\S+)", template("nodes"), re.DOTALL
+    )
+    assert len(patterns) == 3
+    for pattern in patterns:
+        fits = {one for one in ("", *NETWORKS) if re.fullmatch(pattern, one)}
+        assert fits == {"", "203.0.113.0/24", "10.1.0.0/16", "198.51.100.7/32"}
+
+
 def test_what_does_not_fit_is_refused(
     stacks: Stacks, aws: Clients, nodes: Result, parameters: dict[str, str]
 ) -> None:
@@ -245,3 +346,13 @@ def test_drift_is_found(aws: Clients, stacks: Stacks, nodes: Result) -> None:
 
 
 TAINT = {"key": "workload", "value": "bastion", "effect": "NO_SCHEDULE"}
+EVERYBODY = {
+    "IpProtocol": "tcp",
+    "FromPort": 22,
+    "ToPort": 22,
+    "IpRanges": [{"CidrIp": "0.0.0.0/0"}],
+}
+NETWORKS = (
+    *("0.0.0.0/0", "10.0.0.0/8", "128.0.0.0/1", "10.0.0.0/33"),
+    *("10.1.0.0/16", "198.51.100.7/32", "203.0.113.0/24"),
+)

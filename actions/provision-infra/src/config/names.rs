@@ -135,6 +135,14 @@ text!(
 );
 
 text!(
+    /// A network that people come from. A wider one would be no list but the internet.
+    EntryNetwork,
+    "network that people enter from, such as `203.0.113.0/24`: /16 or smaller, no bits set after \
+     the prefix",
+    |text| parse_cidr(text).is_some_and(|(_, prefix)| prefix >= 16)
+);
+
+text!(
     /// A repository on GitHub.
     Repository,
     "GitHub repository, such as `acme/shop`",

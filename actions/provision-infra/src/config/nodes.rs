@@ -6,13 +6,15 @@ use std::str::FromStr;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
-use super::names::{Size, is_plain};
+use super::names::{EntryNetwork, Size, is_plain};
 
 /// How many application nodes there are when the file does not say: what the template says.
 const FEWEST: u16 = 3;
 const MOST: u16 = 9;
 /// How many instance types EKS takes for a group.
 const TYPES: usize = 20;
+/// How many networks the template has a place for.
+const NETWORKS: usize = 3;
 
 /// The three kinds of nodes.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -58,6 +60,26 @@ pub struct BastionNodes {
     pub instance_types: Option<InstanceTypes>,
     /// How large its root volume is.
     pub disk_gib: Option<Size>,
+    /// Who reaches it by a public entry; nobody has none.
+    #[serde(default)]
+    pub allow: AllowList,
+}
+
+/// A few networks that people come from.
+#[derive(Clone, Debug, Default)]
+pub struct AllowList(Vec<EntryNetwork>);
+
+impl<'de> Deserialize<'de> for AllowList {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let networks = Vec::<EntryNetwork>::deserialize(deserializer)?;
+        let count = networks.len();
+        if count > NETWORKS {
+            return Err(D::Error::custom(format!(
+                "{count} networks are named: there is a place for {NETWORKS}"
+            )));
+        }
+        Ok(Self(networks))
+    }
 }
 
 impl<'de> Deserialize<'de> for ApplicationNodes {
@@ -221,6 +243,11 @@ impl Nodes {
             numbers
                 .into_iter()
                 .filter_map(|(name, number)| Some((name.to_owned(), number?.to_string()))),
+        );
+        let networks = self.bastion.allow.0.iter().zip(1..);
+        parameters.extend(
+            networks
+                .map(|(network, place)| (format!("BastionNetwork{place}"), network.to_string())),
         );
         parameters
     }

@@ -25,7 +25,7 @@ environments:
     nodes:
       application: {instance-types: [m7g.large, c7gn.large], min: 4, max: 12, disk-gib: 80}
       database: {instance-types: [r6i.xlarge], per-zone: 2}
-      bastion: {instance-types: [t3.small]}
+      bastion: {instance-types: [t3.small], allow: [203.0.113.0/24, 198.51.100.7/32]}
     edge: {certificate-arn: 'arn:aws:acm:eu-central-1:111111111111:certificate/1'}
     add-ons:
       vpc-cni: v1.20.4-eksbuild.1
@@ -92,6 +92,9 @@ fn what_is_wrong_is_said_with_its_line() {
         "nodes: {application: {instance-types: []}}",
         "nodes: {bastion: {instance-types: [small]}}",
         "nodes: {database: {instance-types: [r6i.large, r7gd.large]}}",
+        "nodes: {bastion: {allow: [0.0.0.0/0]}}",
+        "nodes: {bastion: {allow: [128.0.0.0/1]}}",
+        "nodes: {bastion: {allow: [10.0.0.0/16, 10.1.0.0/16, 10.2.0.0/16, 10.3.0.0/16]}}",
         "nodes: {database: {per-zone: 0}}",
         "nodes: {database: {min: 1}}",
         "add-ons: {vpc-cni: latest}",
@@ -131,6 +134,9 @@ fn what_is_wrong_is_said_with_its_line() {
     Some(4) infra.yaml: no instance type is named at line 4, column 43
     Some(4) infra.yaml: `small` is no instance type, such as `m6i.large` at line 4, column 39
     Some(4) infra.yaml: `r6i.large` is x86_64 and `r7gd.large` is arm64: a group has one architecture at line 4, column 40
+    Some(4) infra.yaml: `0.0.0.0/0` is no network that people enter from, such as `203.0.113.0/24`: /16 or smaller, no bits set after the prefix at line 4, column 31
+    Some(4) infra.yaml: `128.0.0.0/1` is no network that people enter from, such as `203.0.113.0/24`: /16 or smaller, no bits set after the prefix at line 4, column 31
+    Some(4) infra.yaml: 4 networks are named: there is a place for 3 at line 4, column 30
     Some(4) infra.yaml: `0` is no number between 1 and 1000 at line 4, column 34
     Some(4) infra.yaml: unknown field `min`, expected one of instance-types, per-zone, disk-gib at line 4, column 24
     Some(4) infra.yaml: `latest` is no version of an add-on, such as `v1.20.4-eksbuild.1` at line 4, column 24
@@ -219,6 +225,8 @@ fn machines_reach_the_templates_with_their_architecture() {
     ApplicationNodesMin=4
     BastionArchitecture=x86_64
     BastionInstanceTypes=t3.small
+    BastionNetwork1=203.0.113.0/24
+    BastionNetwork2=198.51.100.7/32
     DatabaseArchitecture=x86_64
     DatabaseInstanceTypes=r6i.xlarge
     DatabaseNodesPerZone=2

@@ -1,5 +1,6 @@
 """Corrections to LocalStack's engine: who makes a resource, and what counts as success."""
 
+import re
 from typing import Any
 
 from localstack.services.cloudformation.engine.v2.change_set_model import (
@@ -34,6 +35,8 @@ from localstack.utils.patch import patch
 
 from localstack_eks import resources  # noqa: F401  (registers its providers)
 from localstack_eks.provider import PROVIDERS
+
+UNDEFINED = re.compile(r"Undefined variable name in Fn::Sub string template '(\w+)")
 
 _load = ResourceProviderExecutor.try_load_resource_provider
 
@@ -128,6 +131,31 @@ def _attribute(fn: Any, self: Any, arguments: Any, select_before: bool) -> Any: 
         if not (holds.before if select_before else holds.after):
             return Nothing
     return fn(self, arguments, select_before)
+
+
+@patch(ChangeSetModelPreproc.visit_node_intrinsic_function_fn_sub)
+def _sub(fn: Any, self: Any, node: Any) -> Any:
+    """Know that a text which names a resource has no value while that is not there."""
+    try:
+        return fn(self, node)
+    except RuntimeError as error:
+        undefined = UNDEFINED.match(str(error))
+        if not undefined:
+            raise
+        # What the template does not have stays an error.
+        self._get_node_resource_for(undefined[1], self._change_set.update_model.node_template)
+        for side in ("before", "after"):
+            cache = getattr(self, f"_{side}_cache")
+            cache[node.scope] = ""
+            try:
+                delta = fn(self, node)
+            except RuntimeError:
+                continue
+            finally:
+                del cache[node.scope]
+            setattr(delta, side, Nothing)
+            return delta
+        raise
 
 
 @patch(ChangeSetModelPreproc.visit_node_resources)

@@ -36,7 +36,7 @@ def target_group(aws: Any, model: Model) -> Model:
     arn = model["TargetGroupArn"]
     found = only(aws.elbv2.describe_target_groups(TargetGroupArns=[arn])["TargetGroups"])
     told = aws.elbv2.describe_target_group_attributes(TargetGroupArn=arn)["Attributes"]
-    said = {attribute["Key"] for attribute in model["TargetGroupAttributes"]}
+    said = {attribute["Key"] for attribute in model.get("TargetGroupAttributes", [])}
     names = (
         *("HealthCheckIntervalSeconds", "HealthCheckPath", "HealthCheckPort", "Matcher"),
         *("HealthCheckProtocol", "HealthCheckTimeoutSeconds", "HealthyThresholdCount", "Port"),

@@ -55,7 +55,12 @@ class RollingBackExecutor(ChangeSetModelExecutor):
         self._clean_up()
         # LocalStack publishes the outputs after the status: who looks in between sees none.
         stack.resolved_outputs = self.outputs
-        return ChangeSetModelExecutorResult(self.resources, self.outputs)
+        return ChangeSetModelExecutorResult(self._there(), self.outputs)
+
+    def _there(self) -> dict[str, Any]:
+        """Give the resources; LocalStack remembers also what it has looked at and not made."""
+        there = self.resources.items()
+        return {name: one for name, one in there if "PhysicalResourceId" in one}
 
     def _delete(self) -> ChangeSetModelExecutorResult:
         result = super().execute()
@@ -75,7 +80,7 @@ class RollingBackExecutor(ChangeSetModelExecutor):
         for deferred in reversed(self._deferred_actions):
             deferred.action()
         # LocalStack forgets what has taken the place of something together with that.
-        for name in before.keys() & self.resources.keys():
+        for name in before.keys() & self._there().keys():
             states.setdefault(name, before[name])
 
     def _execute_resource_action(

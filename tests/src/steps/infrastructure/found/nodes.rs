@@ -16,10 +16,15 @@ const ADD_ONS: [&str; 5] = [
     "vpc-cni",
 ];
 
+/// The network that `deploy/infrastructure.yaml` lets people enter from.
+const ALLOWED: &str = "203.0.113.0/24";
+
 /// The node groups, and what EKS installs in the cluster.
 #[derive(Debug, Deserialize)]
 pub(super) struct Nodes {
     groups: Vec<Group>,
+    /// Which networks reach the bastion from outside, by port.
+    entry: BTreeMap<String, Vec<String>>,
     add_ons: BTreeMap<String, String>,
 }
 
@@ -75,6 +80,11 @@ impl Nodes {
                 "a node group is not what the template says: {group:?}"
             );
         }
+        ensure!(
+            self.entry == BTreeMap::from([("22".into(), vec![ALLOWED.into()])]),
+            "people enter from elsewhere than the file says: {:?}",
+            self.entry
+        );
         for name in ADD_ONS {
             let status = self.add_ons.get(name).map(String::as_str);
             ensure!(status == Some("ACTIVE"), "the add-on {name} is {status:?}");
@@ -108,6 +118,7 @@ mod tests {
         groups.extend(databases);
         Nodes {
             groups,
+            entry: BTreeMap::from([("22".into(), vec![ALLOWED.into()])]),
             add_ons: ADD_ONS.map(|name| (name.into(), "ACTIVE".into())).into(),
         }
     }
@@ -134,6 +145,10 @@ mod tests {
             nodes.add_ons.remove("vpc-cni");
         });
         assert!(lacking.contains("vpc-cni is None"), "{lacking}");
+        let wide = complaint(|nodes| {
+            nodes.entry.insert("22".into(), vec!["0.0.0.0/0".into()]);
+        });
+        assert!(wide.contains("from elsewhere"), "{wide}");
         assert!(nodes().check("1.36").is_err());
     }
 }
