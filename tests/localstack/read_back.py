@@ -197,11 +197,11 @@ def firewall(balancer: str) -> list[str]:
     return [rule["Name"] for rule in found["Rules"]] if found else []
 
 
-def names(zone: dict[str, str], certificate: dict[str, str]) -> dict[str, Any]:
+def names(zone: dict[str, str], edge: dict[str, str]) -> dict[str, Any]:
     """Read the names of an environment from Route 53 and ACM."""
     route53, mine = boto3.client("route53"), zone["HostedZoneId"]
     listed = route53.list_resource_record_sets(HostedZoneId=mine)["ResourceRecordSets"]
-    arn = {"CertificateArn": certificate["CertificateArn"]}
+    arn = {"CertificateArn": edge["ShownCertificateArn"]}
     found = boto3.client("acm").describe_certificate(**arn)["Certificate"]
     records = [option["ResourceRecord"]["Name"] for option in found["DomainValidationOptions"]]
     return {
@@ -257,7 +257,7 @@ def main() -> None:
         found["data"] = data(kept["outputs"])
     if shown := found["stacks"].get(f"{name}-edge"):
         found["edge"] = edge(shown["outputs"])
-    named = [found["stacks"].get(f"{name}-{layer}") for layer in ("zone", "certificate")]
+    named = [found["stacks"].get(f"{name}-{layer}") for layer in ("zone", "edge")]
     if all(named):
         found["names"] = names(*(stack["outputs"] for stack in named))
     if machines := found["stacks"].get(f"{name}-nodes"):

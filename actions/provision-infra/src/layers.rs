@@ -21,7 +21,7 @@ use crate::stack::Values;
 use crate::template::Template;
 
 /// The layers, each with its built-in template.
-const LAYERS: [(&str, &str); 9] = [
+const LAYERS: [(&str, &str); 8] = [
     // First, so that its name servers can be entered where they must be while the rest is made.
     ("zone", include_str!("../stacks/zone.yaml")),
     ("network", include_str!("../stacks/network.yaml")),
@@ -29,7 +29,6 @@ const LAYERS: [(&str, &str); 9] = [
     ("cluster", include_str!("../stacks/cluster.yaml")),
     ("nodes", include_str!("../stacks/nodes.yaml")),
     ("add-ons", include_str!("../stacks/add-ons.yaml")),
-    ("certificate", include_str!("../stacks/certificate.yaml")),
     ("edge", include_str!("../stacks/edge.yaml")),
     (
         "observability",
@@ -40,9 +39,8 @@ const LAYERS: [(&str, &str); 9] = [
 const BOOTSTRAP: [(&str, &str); 1] = [("bootstrap", include_str!("../stacks/bootstrap.yaml"))];
 
 /// The layers that only some environments have, each with the parameters whose settings ask for it.
-const OPTIONAL: [(&str, &[&str]); 3] = [
+const OPTIONAL: [(&str, &[&str]); 2] = [
     ("zone", &["ZoneName"]),
-    ("certificate", &["Domain1"]),
     ("edge", &["CertificateArn", "Domain1"]),
 ];
 

@@ -19,7 +19,8 @@ use crate::config::{DomainName, Shown, Target, Zone, ZoneId};
 use crate::delegation::{Delegation, HostedZone};
 use crate::error::{InfraError, ZoneError};
 use crate::observe::{Observed, Offer};
-use crate::stack::{ResourceChange, Values};
+use crate::plan::expected;
+use crate::stack::{Condition, ResourceChange, Values};
 
 /// The type of what is issued only when the DNS is right.
 const CERTIFICATE: &str = "AWS::CertificateManager::Certificate";
@@ -146,19 +147,25 @@ impl Names {
         })
     }
 
-    /// Refuses changes that would wait for a certificate which can never be issued; gives its zone
-    /// when there is one to wait for.
+    /// Refuses changes that would wait for a certificate which can never be issued.
     pub async fn check(
         &self,
         changes: &[ResourceChange],
         parameters: &Values,
+    ) -> Result<(), ZoneError> {
+        if changes.iter().any(is_issued) {
+            self.zone_of_certificate(parameters).await?;
+        }
+        Ok(())
+    }
+
+    /// Gives the zone that a certificate is validated in, when the world asks it; none when that is
+    /// not known yet.
+    async fn zone_of_certificate(
+        &self,
+        parameters: &Values,
     ) -> Result<Option<HostedZone>, ZoneError> {
-        let issued = |change: &ResourceChange| {
-            let replaced = matches!(change.replacement.as_str(), "True" | "Conditional");
-            change.kind == CERTIFICATE && (change.action == "Add" || replaced)
-        };
-        let id = parameters.get(ZONE);
-        let Some(id) = id.filter(|_| changes.iter().any(issued)) else {
+        let Some(id) = parameters.get(ZONE) else {
             return Ok(None);
         };
         let zone = self.zone(id).await?;
@@ -179,17 +186,16 @@ impl Names {
         Ok(Some(zone))
     }
 
-    /// Refuses a plan that would wait for a certificate which can never be issued.
+    /// Refuses a plan that would wait for a certificate which can never be issued; gives its zone
+    /// when there is one to wait for.
     pub async fn check_all(
         &self,
         observations: &[Observed],
     ) -> Result<Option<HostedZone>, ZoneError> {
         let mut waited_for = None;
-        for observed in observations {
-            if let Offer::Changes(offered) = &observed.offer {
-                let zone = self.check(&offered.changes, &observed.parameters).await?;
-                waited_for = waited_for.or(zone);
-            }
+        for observed in observations.iter().filter(|one| makes_certificate(one)) {
+            let zone = self.zone_of_certificate(&observed.parameters).await?;
+            waited_for = waited_for.or(zone);
         }
         Ok(waited_for)
     }
@@ -228,14 +234,27 @@ impl Names {
     }
 }
 
-/// Says whether a layer has a certificate whose zone is still to be made.
+/// Says whether a change makes a certificate.
+fn is_issued(change: &ResourceChange) -> bool {
+    let replaced = matches!(change.replacement.as_str(), "True" | "Conditional");
+    change.kind == CERTIFICATE && (change.action == "Add" || replaced)
+}
+
+/// Says whether a layer's certificate is made, as far as that is known.
+fn makes_certificate(observed: &Observed) -> bool {
+    match &observed.offer {
+        Offer::Changes(offered) => offered.changes.iter().any(is_issued),
+        Offer::Unchanged => false,
+        Offer::Later => {
+            let there = matches!(observed.condition(), Condition::Ready | Condition::Stuck);
+            !there && expected(observed).any(|resource| resource.kind == CERTIFICATE)
+        }
+    }
+}
+
+/// Says whether a layer's certificate waits for a zone that is still to be made.
 fn waits_for_zone(observed: &Observed) -> bool {
-    let resources = &observed.layer.template.resources;
-    matches!(observed.offer, Offer::Later)
-        && observed.unknown.iter().any(|name| name == ZONE)
-        && resources
-            .iter()
-            .any(|resource| resource.kind == CERTIFICATE)
+    makes_certificate(observed) && observed.unknown.iter().any(|name| name == ZONE)
 }
 
 /// Finds the first of the names that has name servers.

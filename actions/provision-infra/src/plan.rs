@@ -74,7 +74,7 @@ fn layer_changes(observed: &Observed) -> Vec<Change> {
 
 /// Gives what a stack that is still to be made will hold: all of its template but what no condition
 /// asks for.
-fn expected(observed: &Observed) -> impl Iterator<Item = &Resource> {
+pub(crate) fn expected(observed: &Observed) -> impl Iterator<Item = &Resource> {
     let template = &observed.layer.template;
     template.resources.iter().filter(|resource| {
         let condition = template.conditional.get(&resource.logical_id);

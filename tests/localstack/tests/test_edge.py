@@ -1,4 +1,4 @@
-"""The stack of the edge, read back through ELB, EC2 and S3."""
+"""The stack of the edge, read back through ELB, Route 53, ACM, WAF, EC2 and S3."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -11,6 +11,7 @@ from test_drift import detect, drifted
 
 NAME = "orders-shown-edge"
 WHO = {"Project": "orders", "Environment": "shown"}
+DOMAINS = ["shop.example.com", "www.shop.example.com"]
 
 Clients = Callable[[str], Any]
 
@@ -21,29 +22,24 @@ def parameters(aws: Clients, stacks: Stacks) -> Iterator[dict[str, str]]:
     assert network.status == "CREATE_COMPLETE"
     vpc = network.outputs["VpcId"]
     nodes = aws("ec2").create_security_group(GroupName="nodes", Description="nodes", VpcId=vpc)
-    acm = aws("acm")
-    certificate = acm.request_certificate(DomainName="shop.example.com", ValidationMethod="DNS")
     zone = aws("route53").create_hosted_zone(Name="shop.example.com", CallerReference="shown")
     yield {
         **WHO,
         "VpcId": vpc,
         "PublicSubnetIds": network.outputs["PublicSubnetIds"],
         "ClusterSecurityGroupId": nodes["GroupId"],
-        "CertificateArn": certificate["CertificateArn"],
         "HostedZoneId": zone["HostedZone"]["Id"].removeprefix("/hostedzone/"),
-        "Domain1": "shop.example.com",
-        "Domain2": "www.shop.example.com",
+        "Domain1": DOMAINS[0],
+        "Domain2": DOMAINS[1],
         "Waf": "true",
     }
-    assert addresses(aws, zone["HostedZone"]["Id"]) == {}
+    mine = {"HostedZoneId": zone["HostedZone"]["Id"]}
+    assert addresses(aws, mine["HostedZoneId"]) == {}
+    for record in records(aws, mine["HostedZoneId"], "CNAME"):
+        change(aws, mine, "DELETE", record)
     aws("route53").delete_hosted_zone(Id=zone["HostedZone"]["Id"])
-    acm.delete_certificate(**certificate_of(certificate))
     aws("ec2").delete_security_group(GroupId=nodes["GroupId"])
     assert stacks.delete("orders-shown-network") == "DELETE_COMPLETE"
-
-
-def certificate_of(made: dict[str, Any]) -> dict[str, str]:
-    return {"CertificateArn": made["CertificateArn"]}
 
 
 @pytest.fixture(scope="module")
@@ -55,16 +51,35 @@ def edge(aws: Clients, stacks: Stacks, parameters: dict[str, str]) -> Iterator[R
     assert aws("elbv2").describe_load_balancers()["LoadBalancers"] == []
     assert aws("elbv2").describe_target_groups()["TargetGroups"] == []
     assert aws("wafv2").list_web_acls(Scope="REGIONAL")["WebACLs"] == []
+    assert certificates(aws) == []
     assert rules(aws, parameters["ClusterSecurityGroupId"]) == []
     bucket = {"Bucket": result.outputs["AccessLogBucketName"]}
     aws("s3").head_bucket(**bucket)
     aws("s3").delete_bucket(**bucket)
 
 
+def records(aws: Clients, zone: str, kind: str) -> list[dict[str, Any]]:
+    found = aws("route53").list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
+    return [one for one in found if one["Type"] == kind]
+
+
 def addresses(aws: Clients, zone: str) -> dict[str, dict[str, Any]]:
     """Give the names of a zone that stand for something of AWS."""
-    found = aws("route53").list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
-    return {one["Name"]: one["AliasTarget"] for one in found if one["Type"] == "A"}
+    return {one["Name"]: one["AliasTarget"] for one in records(aws, zone, "A")}
+
+
+def certificates(aws: Clients) -> list[str]:
+    """Give the certificates for names of the shop."""
+    listed = aws("acm").list_certificates()["CertificateSummaryList"]
+    return [one["CertificateArn"] for one in listed if one["DomainName"] == DOMAINS[0]]
+
+
+def shown(aws: Clients, edge: Result) -> str:
+    """Give the certificate that clients are shown."""
+    arn = {"LoadBalancerArn": edge.outputs["LoadBalancerArn"]}
+    listeners = aws("elbv2").describe_listeners(**arn)["Listeners"]
+    (found,) = [one["CertificateArn"] for each in listeners for one in each.get("Certificates", [])]
+    return found
 
 
 def rules(aws: Clients, group: str) -> list[tuple[int, str]]:
@@ -102,9 +117,7 @@ def test_a_load_balancer_stands_in_every_public_subnet(
     assert told["deletion_protection.enabled"] == "false"
 
 
-def test_clients_get_tls_and_nothing_else(
-    aws: Clients, edge: Result, parameters: dict[str, str]
-) -> None:
+def test_clients_get_tls_and_nothing_else(aws: Clients, edge: Result) -> None:
     arn = {"LoadBalancerArn": edge.outputs["LoadBalancerArn"]}
     found = {one["Port"]: one for one in aws("elbv2").describe_listeners(**arn)["Listeners"]}
     assert found.keys() == {80, 443}
@@ -112,10 +125,61 @@ def test_clients_get_tls_and_nothing_else(
     assert redirect["RedirectConfig"]["Protocol"] == "HTTPS"
     assert redirect["RedirectConfig"]["StatusCode"] == "HTTP_301"
     assert found[443]["SslPolicy"] == "ELBSecurityPolicy-TLS13-1-2-2021-06"
-    (shown,) = found[443]["Certificates"]
-    assert shown["CertificateArn"] == parameters["CertificateArn"]
+    assert shown(aws, edge) == edge.outputs["ShownCertificateArn"]
     (forward,) = found[443]["DefaultActions"]
     assert forward["TargetGroupArn"] == edge.outputs["RouterTargetGroupArn"]
+
+
+def test_the_certificate_is_validated_in_the_zone(
+    aws: Clients, edge: Result, parameters: dict[str, str]
+) -> None:
+    arn = {"CertificateArn": shown(aws, edge)}
+    found = aws("acm").describe_certificate(**arn)["Certificate"]
+    assert (found["Status"], found["DomainName"]) == ("ISSUED", DOMAINS[0])
+    assert sorted(found["SubjectAlternativeNames"]) == DOMAINS
+    asked = {one["ResourceRecord"]["Name"] for one in found["DomainValidationOptions"]}
+    assert len(asked) == len(DOMAINS)
+    there = records(aws, parameters["HostedZoneId"], "CNAME")
+    assert {one["Name"] for one in there} == asked
+    tags = aws("acm").list_tags_for_certificate(**arn)["Tags"]
+    assert {"Key": "Name", "Value": "orders-shown"} in tags
+
+
+def test_another_name_makes_another_certificate(
+    aws: Clients, stacks: Stacks, edge: Result, parameters: dict[str, str]
+) -> None:
+    before = shown(aws, edge)
+    more = {"Domain3": "api.shop.example.com"}
+    changed = stacks.deploy(NAME, template("edge"), **parameters, **more)
+    assert (changed.status, changed.reasons) == ("UPDATE_COMPLETE", [])
+    replaced = [one for one in changed.changes if one.get("Replacement") == "True"]
+    assert [one["LogicalResourceId"] for one in replaced] == ["Certificate"]
+    assert certificates(aws) == [shown(aws, changed)] != [before]
+    arn = {"CertificateArn": shown(aws, changed)}
+    found = aws("acm").describe_certificate(**arn)["Certificate"]
+    assert "api.shop.example.com" in found["SubjectAlternativeNames"]
+    back = stacks.deploy(NAME, template("edge"), **parameters)
+    assert (back.status, back.reasons) == ("UPDATE_COMPLETE", [])
+    edge.outputs["ShownCertificateArn"] = back.outputs["ShownCertificateArn"]
+
+
+def test_a_certificate_that_is_given_needs_no_names(
+    aws: Clients, stacks: Stacks, edge: Result, parameters: dict[str, str]
+) -> None:
+    acm = aws("acm")
+    asked = {"DomainName": "other.example.com", "ValidationMethod": "DNS"}
+    given = {"CertificateArn": acm.request_certificate(**asked)["CertificateArn"]}
+    names = ("Domain1", "Domain2", "HostedZoneId")
+    others = {name: value for name, value in parameters.items() if name not in names}
+    changed = stacks.deploy(NAME, template("edge"), **others, **given)
+    assert (changed.status, changed.reasons) == ("UPDATE_COMPLETE", [])
+    assert shown(aws, changed) == given["CertificateArn"]
+    assert certificates(aws) == []
+    assert addresses(aws, parameters["HostedZoneId"]) == {}
+    back = stacks.deploy(NAME, template("edge"), **parameters)
+    assert (back.status, back.reasons) == ("UPDATE_COMPLETE", [])
+    edge.outputs["ShownCertificateArn"] = back.outputs["ShownCertificateArn"]
+    acm.delete_certificate(**given)
 
 
 def test_its_names_follow_the_load_balancer(
@@ -267,7 +331,7 @@ def test_drift_is_found(
     assert found["Name1"]["PropertyDifferences"][0]["PropertyPath"] == "/AliasTarget/DNSName"
     assert found["Name2"]["StackResourceDriftStatus"] == "DELETED"
     assert found["RequestsToRouter"]["StackResourceDriftStatus"] == "DELETED"
-    assert found.keys() == stacks.resources(NAME).keys()
+    assert found.keys() == stacks.resources(NAME).keys() - {"Certificate"}
     on = [{"Key": "access_logs.s3.enabled", "Value": "true"}]
     aws("elbv2").modify_load_balancer_attributes(**arn, Attributes=on)
     aws("ec2").authorize_security_group_ingress(**nodes, IpPermissions=[open_port])

@@ -148,7 +148,7 @@ fn a_folder_of_templates_holds_those_of_layers_and_nothing_else() {
     assert_snapshot!(step.log, @r#"
     ::error::the template `stacks/netwerk.yaml` belongs to no layer
 
-    hint: the folder in the input `stacks` holds one file for each layer that is wanted: bootstrap.yaml, zone.yaml, network.yaml, data.yaml, cluster.yaml, nodes.yaml, add-ons.yaml, certificate.yaml, edge.yaml, observability.yaml
+    hint: the folder in the input `stacks` holds one file for each layer that is wanted: bootstrap.yaml, zone.yaml, network.yaml, data.yaml, cluster.yaml, nodes.yaml, add-ons.yaml, edge.yaml, observability.yaml
     "#);
     let step = with("stacks/README.md");
     assert_eq!(step.code, 2);

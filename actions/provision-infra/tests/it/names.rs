@@ -21,14 +21,32 @@ const SERVERS: [&str; 4] = [
     "ns-2051.awsdns-67.co.uk.",
 ];
 
-/// Prepares an environment whose load balancer is a small thing, and whose edge is `edge`.
+/// An edge that is a certificate, and something of an earlier layer.
+const EDGE: &str = "\
+Parameters:
+  VpcId: {Type: String}
+  HostedZoneId: {Type: String}
+  Domain1: {Type: String}
+Resources:
+  Group:
+    Type: AWS::EC2::SecurityGroup
+    Properties: {GroupDescription: edge, VpcId: !Ref VpcId}
+  Certificate:
+    Type: AWS::CertificateManager::Certificate
+    Properties:
+      DomainName: !Ref Domain1
+      ValidationMethod: DNS
+      DomainValidationOptions: [{DomainName: !Ref Domain1, HostedZoneId: !Ref HostedZoneId}]
+Outputs:
+  ShownCertificateArn: {Value: !Ref Certificate}
+";
+
+/// Prepares a small environment with an edge.
 fn named(project: &str, edge: &str) -> TempDir {
     let folder = TempDir::new().unwrap();
     say(folder.path(), project, edge);
-    for (layer, template) in [
-        ("zone", include_str!("../../stacks/zone.yaml")),
-        ("certificate", include_str!("../../stacks/certificate.yaml")),
-    ] {
+    let zone = include_str!("../../stacks/zone.yaml");
+    for (layer, template) in [("zone", zone), ("edge", EDGE)] {
         fs_err::write(folder.path().join(format!("stacks/{layer}.yaml")), template).unwrap();
     }
     folder
@@ -79,7 +97,7 @@ fn a_certificate_is_not_waited_for_when_the_world_asks_another_zone() {
     let folder = named(&project, &format!("domains: [api.{zone}], zone: {zone}"));
     let folder = folder.path();
     let network = format!("{project}-test-network");
-    let certificate = format!("{project}-test-certificate");
+    let edge = format!("{project}-test-edge");
     let told = |log: &str| {
         let told = log.split_once("::error::").expect(log).1;
         told.replace(&id, "Z1").replace(&project, "shop")
@@ -143,7 +161,7 @@ fn a_certificate_is_not_waited_for_when_the_world_asks_another_zone() {
         .run();
     assert_eq!(applied.code, 0, "{}", applied.log);
     assert!(applied.outputs["stacks"].contains("CertificateArn"));
-    assert_eq!(status(&certificate).as_deref(), Some("CREATE_COMPLETE"));
+    assert_eq!(status(&edge).as_deref(), Some("CREATE_COMPLETE"));
     // What is issued needs no answer of the DNS.
     let unchanged = asking(folder, "apply", deaf).run();
     assert_eq!(
@@ -160,8 +178,8 @@ fn a_zone_is_made_first_and_the_certificate_once_it_is_delegated() {
     let zone = format!("{project}.example");
     let folder = named(&project, &format!("domains: [{zone}], make-zone: {zone}"));
     let folder = folder.path();
-    let [made, network, certificate] =
-        ["zone", "network", "certificate"].map(|layer| format!("{project}-test-{layer}"));
+    let [made, network, edge] =
+        ["zone", "network", "edge"].map(|layer| format!("{project}-test-{layer}"));
 
     let nobody = name_server(&BTreeMap::new());
     let planned = asking(folder, "plan", nobody).run();
@@ -183,11 +201,11 @@ fn a_zone_is_made_first_and_the_certificate_once_it_is_delegated() {
     }
     assert_eq!(status(&made).as_deref(), Some("CREATE_COMPLETE"));
     assert_eq!(status(&network).as_deref(), Some("CREATE_COMPLETE"));
-    assert_eq!(status(&certificate), None);
+    assert_eq!(status(&edge), None);
 
     let applied = asking(folder, "apply", delegating(&zone, &SERVERS)).run();
     assert_eq!(applied.code, 0, "{}", applied.log);
-    assert_eq!(status(&certificate).as_deref(), Some("CREATE_COMPLETE"));
+    assert_eq!(status(&edge).as_deref(), Some("CREATE_COMPLETE"));
     let gone = destroy(folder, &project);
     assert!(
         gone.log

@@ -370,7 +370,7 @@ fn a_layer_that_no_setting_asks_for_is_left_out_of_runs_and_not_of_destruction()
         let all: Vec<String> = names(layers::load_all(&target, scope, here, None).unwrap());
         (wanted, all)
     };
-    let optional = ["zone", "certificate", "edge"];
+    let optional = ["zone", "edge"];
     let of = |edge: &str| {
         let (mut wanted, all) = names(edge);
         assert_eq!(all.len(), 6 + optional.len());
@@ -382,14 +382,8 @@ fn a_layer_that_no_setting_asks_for_is_left_out_of_runs_and_not_of_destruction()
         of("edge: {certificate-arn: 'arn:aws:acm:eu-west-1:1:certificate/1'}"),
         "edge"
     );
-    assert_eq!(
-        of("edge: {domains: [a.b.c], zone: b.c}"),
-        "certificate edge"
-    );
-    assert_eq!(
-        of("edge: {domains: [a.b.c], make-zone: b.c}"),
-        "zone certificate edge"
-    );
+    assert_eq!(of("edge: {domains: [a.b.c], zone: b.c}"), "edge");
+    assert_eq!(of("edge: {domains: [a.b.c], make-zone: b.c}"), "zone edge");
 }
 
 #[test]

@@ -16,10 +16,9 @@ use super::NAME;
 use crate::steps::localstack;
 
 /// The layers, by name.
-pub(super) const LAYERS: [&str; 10] = [
+pub(super) const LAYERS: [&str; 9] = [
     "add-ons",
     "bootstrap",
-    "certificate",
     "cluster",
     "data",
     "edge",

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from localstack_eks.cloudformation.live import GoneError, only, reads
+from localstack_eks.cloudformation.live import GoneError, reads
 from localstack_eks.provider import Model
+from localstack_eks.resources.zones import record_of
 
 
 @reads("AWS::Route53::HostedZone")
@@ -17,11 +18,7 @@ def hosted_zone(aws: Any, model: Model) -> Model:
 @reads("AWS::Route53::RecordSet")
 def record_set(aws: Any, model: Model) -> Model:
     """Read a record."""
-    wanted = {"StartRecordName": model["Name"], "StartRecordType": model["Type"]}
-    zone = {"HostedZoneId": model["HostedZoneId"]}
-    listed = aws.route53.list_resource_record_sets(**zone, **wanted)["ResourceRecordSets"]
-    names = {model["Name"], f"{model['Name']}."}
-    found = only([one for one in listed if one["Name"] in names and one["Type"] == model["Type"]])
+    found = record_of(aws, model) or {}
     target = found.get("AliasTarget")
     if not target:
         raise GoneError(model)

@@ -51,7 +51,10 @@ class RecordSet(StrictProvider):
     properties = frozenset({"AliasTarget", "HostedZoneId", "Name", "Type"})
 
     def add(self, aws: Any, model: Model, request: ResourceRequest) -> None:  # noqa: ARG002
-        write(aws, "CREATE", model)
+        # LocalStack takes a name that comes after this one, and was there before, for this one.
+        if record_of(aws, model):
+            raise FileExistsError(f"{model['Name']} exists already")
+        write(aws, "UPSERT", model)
         model["Id"] = model["Name"]
 
     def change(self, aws: Any, model: Model, before: Model, request: ResourceRequest) -> None:  # noqa: ARG002
@@ -59,6 +62,15 @@ class RecordSet(StrictProvider):
 
     def remove(self, aws: Any, model: Model) -> None:
         write(aws, "DELETE", model)
+
+
+def record_of(aws: Any, model: Model) -> Model | None:
+    """Find a record of a zone."""
+    zone, name = {"HostedZoneId": model["HostedZoneId"]}, model["Name"].rstrip(".")
+    pages = aws.route53.get_paginator("list_resource_record_sets").paginate(**zone)
+    every = [one for page in pages for one in page["ResourceRecordSets"]]
+    mine = [one for one in every if (one["Name"], one["Type"]) == (f"{name}.", model["Type"])]
+    return mine[0] if mine else None
 
 
 def write(aws: Any, action: str, record: Model) -> None:
