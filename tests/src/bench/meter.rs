@@ -1,9 +1,10 @@
 //! A proxy on this machine that counts the bytes of every connection through it.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs as _};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use anyhow::{Context as _, Result};
@@ -31,6 +32,8 @@ pub struct Meter {
 struct Counts {
     sent: AtomicU64,
     received: AtomicU64,
+    /// Where servers are, by name: each is looked up once, so that the DNS does not count.
+    known: Mutex<BTreeMap<String, SocketAddr>>,
 }
 
 impl Meter {
@@ -66,7 +69,7 @@ fn serve(mut client: TcpStream, target: Target, counts: &Counts) -> std::io::Res
     let server = match target {
         Target::Server(address) => TcpStream::connect(address)?,
         Target::Asked => {
-            let Some(server) = asked(&mut client)? else {
+            let Some(server) = asked(&mut client, counts)? else {
                 return client.write_all(b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n");
             };
             client.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
@@ -85,7 +88,7 @@ fn serve(mut client: TcpStream, target: Target, counts: &Counts) -> std::io::Res
 }
 
 /// Reads a request for a tunnel and connects where it leads; nothing when it is something else.
-fn asked(client: &mut TcpStream) -> std::io::Result<Option<TcpStream>> {
+fn asked(client: &mut TcpStream, counts: &Counts) -> std::io::Result<Option<TcpStream>> {
     let mut request = Vec::new();
     let mut byte = [0];
     while !request.ends_with(b"\r\n\r\n") && request.len() < LONGEST_REQUEST {
@@ -95,8 +98,21 @@ fn asked(client: &mut TcpStream) -> std::io::Result<Option<TcpStream>> {
     let text = String::from_utf8_lossy(&request);
     let mut words = text.split(' ');
     match (words.next(), words.next()) {
-        (Some("CONNECT"), Some(server)) => TcpStream::connect(server).map(Some),
+        (Some("CONNECT"), Some(server)) => TcpStream::connect(counts.find(server)?).map(Some),
         _ => Ok(None),
+    }
+}
+
+impl Counts {
+    fn find(&self, server: &str) -> std::io::Result<SocketAddr> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(address) = known.get(server) {
+            return Ok(*address);
+        }
+        let mut found = server.to_socket_addrs()?;
+        let address = found.next().ok_or(std::io::ErrorKind::NotFound)?;
+        known.insert(server.into(), address);
+        Ok(address)
     }
 }
 
