@@ -72,7 +72,7 @@ pub(crate) async fn apply(
     let reference = build
         .hand_over(&images, index.as_ref(), &whole, &artifacts)
         .await?;
-    let _ = clearing.await;
+    clearing.join_all().await;
     phases.end("push", &mut since);
     Ok(Built {
         digest: whole.descriptor.digest,

@@ -51,6 +51,9 @@ def compile_module(path):
     held = [code]
     target = cache_from_source(os.path.join(folder, path), optimization="")
     os.makedirs(os.path.dirname(target), exist_ok=True)
+    if os.path.exists(target):
+        # A package may bring one, and that file may be the cache's.
+        os.unlink(target)
     with open(target, "wb") as file:
         file.write(MAGIC_NUMBER + UNCHECKED_HASH + source_hash(source) + dumps(held[0]))
 

@@ -14,7 +14,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use oci_image::{Digest, Entries, Layer, LayerError, Level, Platform};
 use oci_registry::{Layout, Registry, RegistryError, Source, add_tree};
 use tokio::sync::Semaphore;
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::{JoinSet, spawn_blocking};
 
 use crate::bytecode;
 use crate::error::BuildError;
@@ -183,12 +183,17 @@ impl Build<'_> {
     }
 
     /// Removes what the layers were made from, thousands of files, while others wait for a registry.
-    pub(crate) fn clear(&self) -> JoinHandle<()> {
-        let root = self.root();
-        spawn_blocking(move || {
-            // What stays, or never was, is the business of who made the folder around it.
-            let _ = fs_err::remove_dir_all(root);
-        })
+    /// What stays, or never was, is the business of who made the folder around it.
+    pub(crate) fn clear(&self) -> JoinSet<()> {
+        let folders = fs_err::read_dir(self.root())
+            .into_iter()
+            .flatten()
+            .flatten();
+        folders
+            .map(|folder| async move {
+                let _ = tokio::fs::remove_dir_all(folder.path()).await;
+            })
+            .collect()
     }
 
     /// Installs and compiles the packages of each missing layer, and hands each folder on as soon as

@@ -88,7 +88,7 @@ impl Uv {
             "--only-binary",
             ":all:",
             "--link-mode",
-            "copy",
+            "hardlink",
             "--no-compile-bytecode",
             "--reinstall",
             "--no-progress",

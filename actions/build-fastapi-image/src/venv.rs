@@ -155,7 +155,15 @@ fn own_interpreter(script: &Path) -> io::Result<()> {
     }
     let skip = if wrapped { 3 } else { 1 };
     let rest = text.splitn(skip + 1, '\n').nth(skip).unwrap_or_default();
-    fs_err::write(script, format!("#!{VENV}/bin/python\n{rest}"))
+    replace(script, &format!("#!{VENV}/bin/python\n{rest}"))
+}
+
+/// Puts another file in the place of one: that one may be uv's cache's as well.
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    let permissions = fs_err::metadata(path)?.permissions();
+    fs_err::remove_file(path)?;
+    fs_err::write(path, text)?;
+    fs_err::set_permissions(path, permissions)
 }
 
 /// The files of a package that tell when it was installed, and from which place.
@@ -181,7 +189,7 @@ fn clean(site: &Path) -> io::Result<()> {
             let record = path.join("RECORD");
             if record.is_file() {
                 let text = fs_err::read_to_string(&record)?;
-                fs_err::write(record, recorded(&text))?;
+                replace(&record, &recorded(&text))?;
             }
         }
     }

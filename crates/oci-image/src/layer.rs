@@ -83,7 +83,7 @@ impl<W: Write> LayerWriter<W> {
     pub fn new(out: W, level: Level) -> Self {
         let level = match level {
             Level::Fast => 1,
-            Level::Small => 6,
+            Level::Small => 5,
         };
         Self {
             archive: tar::Builder::new(Hashing::new(Gzip::new(Hashing::new(out), level))),
