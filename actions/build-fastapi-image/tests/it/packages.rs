@@ -1,10 +1,13 @@
 //! Packages that get in each other's way, or out of theirs.
 
+use std::collections::BTreeMap;
 use std::io::Read as _;
+use std::path::Path;
 
 use oci_image::Platform;
 use oci_registry::Layout;
 
+use crate::base::base;
 use crate::project::Project;
 
 fn file(project: &Project, wanted: &str) -> String {
@@ -45,6 +48,57 @@ fn of_two_packages_with_one_file_the_last_by_name_wins() {
         assert!(built.log.contains(warning), "{}", built.log);
         fs_err::remove_dir_all(project.layout()).expect("the layout");
     }
+}
+
+/// Gives the files of a wheel that uv keeps, by their path in the wheel.
+fn kept(cache: &Path, name: &str) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut waiting = vec![cache.to_owned()];
+    while let Some(folder) = waiting.pop() {
+        for entry in fs_err::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            let shown = path.display().to_string();
+            let inside = shown.split_once("/archive-v0/");
+            let inside = inside.and_then(|(_, inside)| inside.split_once('/'));
+            if path.is_dir() && !path.is_symlink() {
+                waiting.push(path);
+            } else if let Some((_, inside)) = inside.filter(|(_, path)| path.starts_with(name)) {
+                found.insert(inside.into(), fs_err::read(&path).expect("a file"));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn what_uv_keeps_stays_as_it_is() {
+    let project = Project::new("shop");
+    let minor = base().version.replacen("3.", "3", 1);
+    let tag = minor.split('.').next().unwrap_or_default();
+    let compiled = format!("worn/__pycache__/extra.cpython-{tag}.pyc");
+    let files = [
+        ("worn/extra.py", "A = 1\n"),
+        (&*compiled, "brought along"),
+        ("worn-1.0.data/scripts/worn-tool", "#!python\nprint(1)\n"),
+    ];
+    project.wheel_of("worn", "1.0", &files);
+    project.depends(&["fastapi>=1", "uvicorn", "worn"]);
+    project.lock();
+    let cache = project.cache();
+    let build = |bytecode: &str| {
+        let step = project.step().input("bytecode", bytecode);
+        let built = step.env("UV_CACHE_DIR", cache.display().to_string()).run();
+        assert_eq!(built.code, 0, "{}", built.log);
+        built.outputs["digest"].clone()
+    };
+    build("none");
+    let before = kept(&cache, "worn");
+    assert_eq!(before[&compiled], b"brought along");
+    let digest = build("packages");
+    assert!(kept(&cache, "worn") == before, "what uv keeps has changed");
+    fs_err::remove_dir_all(&cache).expect("the cache");
+    assert_eq!(build("packages"), digest);
+    assert!(kept(&cache, "worn") == before, "what uv keeps has changed");
 }
 
 #[test]

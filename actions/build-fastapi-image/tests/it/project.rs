@@ -149,12 +149,11 @@ impl Project {
 
     /// Runs uv in the project's folder, where it may refuse.
     pub(crate) fn try_uv(&self, words: &[&str]) -> Result<(), CommandError> {
-        let cache = self.folder.path().join("cache");
         Command::new(uv())
             .args(words)
             .args(["--quiet", "--python"])
             .arg(&base().program)
-            .env("UV_CACHE_DIR", cache)
+            .env("UV_CACHE_DIR", self.cache())
             .env("UV_DEFAULT_INDEX", self.index.url())
             .current_dir(self.path())
             .output()
@@ -190,6 +189,11 @@ impl Project {
             }
         }
         programs.display().to_string()
+    }
+
+    /// Gives the folder of what uv keeps.
+    pub(crate) fn cache(&self) -> PathBuf {
+        self.folder.path().join("cache")
     }
 
     /// Gives the folder that a build writes the image to.
