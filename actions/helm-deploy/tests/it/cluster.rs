@@ -11,7 +11,8 @@ use test_kit::{ApiServer, Finished, Step, tool};
 use crate::foresight::reported;
 
 const DIGEST: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
-const OTHER: &str = "sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+pub(crate) const OTHER: &str =
+    "sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
 
 /// Inputs that are right; the API server is the shared one.
 pub(crate) fn step() -> Step {
@@ -54,7 +55,7 @@ fn path_with_helm() -> String {
     format!("{}:/usr/bin:/bin", folder.unwrap_or_default())
 }
 
-fn image(digest: &str) -> String {
+pub(crate) fn image(digest: &str) -> String {
     format!("registry.example.com/orders@{digest}")
 }
 

@@ -14,5 +14,6 @@ mod drift;
 mod foresight;
 mod hooks;
 mod inputs;
+mod killed;
 mod planning;
 mod rollout;
