@@ -119,7 +119,7 @@ text!(
     "Kubernetes minor, such as \"1.35\" (in quotes)",
     |text| text
         .strip_prefix("1.")
-        .is_some_and(|minor| minor.len() == 2 && minor.parse::<u8>().is_ok())
+        .is_some_and(|minor| minor.len() == 2 && number(minor).is_some())
 );
 text!(
     /// An IPv4 network.
@@ -238,10 +238,16 @@ impl Default for VpcCidr {
     }
 }
 
+/// Reads a number that is written as AWS does: without a sign, and without zeros before it.
+fn number(text: &str) -> Option<u32> {
+    let number: u32 = text.parse().ok()?;
+    (number.to_string() == text).then_some(number)
+}
+
 fn parse_cidr(text: &str) -> Option<(u32, u32)> {
     let (address, prefix) = text.split_once('/')?;
     let address = u32::from(address.parse::<Ipv4Addr>().ok()?);
-    let prefix: u32 = prefix.parse().ok().filter(|prefix| *prefix <= 32)?;
+    let prefix = number(prefix).filter(|prefix| *prefix <= 32)?;
     let host = u32::MAX.checked_shr(prefix).unwrap_or(0);
     (address & host == 0).then_some((address, prefix))
 }

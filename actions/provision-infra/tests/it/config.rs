@@ -77,8 +77,11 @@ fn what_is_wrong_is_said_with_its_line() {
     let mut refusals: Vec<String> = [
         "colour: red",
         "cidr: 10.40.0.1/16",
+        "cidr: 10.40.0.0/+16",
+        "cidr: 10.40.0.0/016",
         "nat: none",
         "kubernetes-version: latest",
+        "kubernetes-version: \"1.+5\"",
         "zones: [eu-west-1a, eu-west-1b]",
         "zones: [a, b, a]",
         "account: '1234'",
@@ -119,8 +122,11 @@ fn what_is_wrong_is_said_with_its_line() {
     assert_snapshot!(refusals.join("\n"), @r#"
     Some(4) infra.yaml: unknown field `colour`, expected one of region, account, cidr, zones, nat, kubernetes-version, nodes, add-ons, edge, endpoint-access, deletion-protection, log-retention-days, alerts, backup, image-count, github-environment, github-provider-arn, administrator-principal-arn, deploy-principal-arn at line 4, column 5
     Some(4) infra.yaml: `10.40.0.1/16` is no network for a VPC, such as `10.40.0.0/16`: between /16 and /20, no bits set after the prefix at line 4, column 11
+    Some(4) infra.yaml: `10.40.0.0/+16` is no network for a VPC, such as `10.40.0.0/16`: between /16 and /20, no bits set after the prefix at line 4, column 11
+    Some(4) infra.yaml: `10.40.0.0/016` is no network for a VPC, such as `10.40.0.0/16`: between /16 and /20, no bits set after the prefix at line 4, column 11
     Some(4) infra.yaml: unknown variant `none`, expected one of per-zone, single at line 4, column 10
     Some(4) infra.yaml: `latest` is no Kubernetes minor, such as "1.35" (in quotes) at line 4, column 25
+    Some(4) infra.yaml: `1.+5` is no Kubernetes minor, such as "1.35" (in quotes) at line 4, column 25
     Some(4) infra.yaml: 2 zones are named: the architecture has exactly three at line 4, column 12
     Some(4) infra.yaml: the same zone is named twice at line 4, column 12
     Some(4) infra.yaml: `1234` is no AWS account: twelve digits, in quotes where the file is YAML at line 4, column 14
