@@ -15,7 +15,8 @@ const BEFORE: &str = "kill -9 $PPID; exit 1";
 const AFTER: &str = "\"$helm\" \"$@\"; kill -9 $PPID; exit 0";
 const WHILE_FOLLOWED: &str =
     "\"$helm\" \"$@\"; (sleep 1; kill -9 $PPID) >/dev/null 2>&1 </dev/null & exit 0";
-const SLOW: &str = "sleep 8";
+/// Goes on when it is told to, by a file beside it.
+const HELD_BACK: &str = "while [ ! -e \"${0%/*}/go\" ]; do sleep 0.1; done";
 
 /// Waits until Helm has begun, and ends both.
 const WHILE_APPLIED: &str = "\"$helm\" \"$@\" >/dev/null 2>&1 </dev/null & child=$!
@@ -173,7 +174,7 @@ fn of_two_runs_at_once_one_is_refused() {
     let space = "at-once";
     let first = in_namespace(space, "apply").run();
     assert_eq!(first.code, 0, "{}", first.log);
-    let slow = helm_that("", SLOW);
+    let slow = helm_that("", HELD_BACK);
     thread::scope(|scope| {
         let folder = slow.path();
         let one = scope.spawn(move || {
@@ -186,6 +187,7 @@ fn of_two_runs_at_once_one_is_refused() {
         }
         let other = in_namespace(space, "apply").input("set", "ingress.enabled=false");
         let other = other.env("GITHUB_RUN_ID", "2").run();
+        fs_err::write(folder.join("go"), "").expect("a file");
         assert_eq!(other.code, 4, "{}", other.log);
         assert_eq!(other.outputs["failure-reason"], "locked");
         let one = one.join().expect("the first run");
