@@ -46,7 +46,7 @@ struct Kind {
 impl Registry {
     /// Pushes artifacts by digest; nothing lists them before they are attached. Their subjects need
     /// not be there yet: a registry must take a manifest and what refers to it in either order
-    /// (distribution specification 1.1, \"Push\").
+    /// (distribution specification 1.1, "Push").
     pub async fn push_artifacts(
         &self,
         artifacts: &[Artifact],
