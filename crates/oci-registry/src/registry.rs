@@ -100,11 +100,6 @@ impl Registry {
             .ok_or_else(|| RegistryError::NotFound(reference.whole()))
     }
 
-    /// Says whether a reference exists.
-    pub async fn exists(&self, reference: &Reference) -> Result<bool, RegistryError> {
-        Ok(self.resolve_if_any(reference).await?.is_some())
-    }
-
     /// Reads the documents of an image; of an index, those of one platform.
     pub async fn image(
         &self,
