@@ -2,18 +2,19 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::slice;
 use std::time::Instant;
 
 use action_kit::{Context, Failed};
 use futures::future::{join, try_join_all};
 use oci_image::{Artifact, Descriptor, Digest, Document, Image, Index};
-use oci_registry::{Blobs, Layout, Registry, Source};
+use oci_registry::{Blobs, Layout, Pushed, Reference, Registry, Source};
 
 use crate::error::BuildError;
 use crate::inputs::Request;
 use crate::make::Build;
 use crate::observe::Observed;
-use crate::openapi::MEDIA_TYPE;
+use crate::openapi::{MEDIA_TYPE, OpenApi};
 use crate::plan::Plan;
 use crate::previous::with_tag;
 use crate::provenance::Origin;
@@ -43,8 +44,8 @@ pub(crate) async fn apply(
         scratch: scratch.path(),
         layout: Layout::create(scratch.path().join("image"))?,
     };
-    let made = build.make(&mut phases).await?;
-    let clearing = build.clear();
+    let mut made = build.make(&mut phases).await?;
+    let clearing = build.clear_layers();
     let mut since = Instant::now();
     let images: Vec<Image> = plan
         .images
@@ -62,22 +63,45 @@ pub(crate) async fn apply(
     };
     build.within_budget(&images)?;
     build.tags_are_free(&whole.descriptor.digest)?;
-    let openapi = made.openapi.map(|document| openapi(document, &whole));
+    let demanded = match request.openapi {
+        // Without it nothing is signed or sent.
+        OpenApi::True => made.openapi.document().await?,
+        OpenApi::Auto | OpenApi::False => None,
+    };
     let mut artifacts = build.bills(&images);
     let provenance = build
         .provenance(&images, &artifacts, &whole, context)
         .await?;
     artifacts.push(provenance.artifact);
-    artifacts.extend(openapi.clone());
-    let reference = build
-        .hand_over(&images, index.as_ref(), &whole, &artifacts)
+    let blobs = build.blobs(&images);
+    let pushed = build
+        .push(&images, index.as_ref(), &artifacts, &blobs)
         .await?;
-    clearing.join_all().await;
     phases.end("push", &mut since);
+    let document = made.openapi.document().await?.or(demanded);
+    phases.end("openapi", &mut since);
+    clearing.join_all().await;
+    let clearing = build.clear_root();
+    let openapi = document.map(|document| openapi(document, &whole));
+    if let (Some(openapi), Some(repository)) = (&openapi, build.pushes_to()) {
+        registry
+            .attach(slice::from_ref(openapi), repository)
+            .await?;
+    }
+    artifacts.extend(openapi.clone());
+    build
+        .write(&images, index.as_ref(), &artifacts, &blobs)
+        .await?;
+    build.tag(&whole).await?;
+    if let Some(pushed) = &pushed {
+        tracing::info!("pushed {}", pushed.reference);
+    }
+    clearing.join_all().await;
+    phases.end("tags", &mut since);
     Ok(Built {
         digest: whole.descriptor.digest,
         images,
-        reference,
+        reference: pushed.map(|pushed| pushed.reference),
         openapi: openapi.map(|document| document.digest().clone()),
         attached: artifacts.iter().map(Attached::of).collect(),
         unsigned: provenance.unsigned,
@@ -187,42 +211,19 @@ impl Build<'_> {
         }
     }
 
-    /// Writes the image into the layout, and pushes it.
-    async fn hand_over(
+    /// Sends the image and attaches what belongs to it; no tag names it yet.
+    async fn push(
         &self,
         images: &[Image],
         index: Option<&Document<Index>>,
-        whole: &Whole,
         artifacts: &[Artifact],
-    ) -> Result<Option<String>, Failed> {
-        let blobs = self.blobs(images);
-        if let Some(folder) = &self.request.oci_layout {
-            // Only now: a build that fails leaves the folder as it was.
-            let layout = Layout::create(folder)?;
-            for image in images {
-                layout.gather(image, &blobs, self.registry).await?;
-            }
-            let name = match &self.request.repository {
-                Some(repository) => {
-                    format!("{}/{}", repository.registry(), repository.repository())
-                }
-                None => self.observed.files.pyproject.project.name.clone(),
-            };
-            let tagged = self.request.tags.iter().map(|tag| format!("{name}:{tag}"));
-            let tagged: Vec<String> = tagged.collect();
-            let tagged: Vec<&str> = tagged.iter().map(String::as_str).collect();
-            layout.put_all(images, index, &tagged)?;
-            for artifact in artifacts {
-                layout.attach(artifact)?;
-            }
-        }
-        let wanted = self.request.push;
-        let Some(repository) = self.request.repository.as_ref().filter(|_| wanted) else {
+        blobs: &Blobs,
+    ) -> Result<Option<Pushed>, Failed> {
+        let Some(repository) = self.pushes_to() else {
             return Ok(None);
         };
-        // The digest first, and a tag only when all of it is there.
         let (pushed, early) = join(
-            self.registry.push_all(images, index, &blobs, repository),
+            self.registry.push_all(images, index, blobs, repository),
             self.registry.push_artifacts(artifacts, repository),
         )
         .await;
@@ -232,6 +233,49 @@ impl Build<'_> {
             tracing::debug!("before the image was there: {error}");
         }
         self.registry.attach(artifacts, repository).await?;
+        Ok(Some(pushed))
+    }
+
+    fn pushes_to(&self) -> Option<&Reference> {
+        let wanted = self.request.push;
+        self.request.repository.as_ref().filter(|_| wanted)
+    }
+
+    /// Writes the image into the layout, when one is wanted.
+    async fn write(
+        &self,
+        images: &[Image],
+        index: Option<&Document<Index>>,
+        artifacts: &[Artifact],
+        blobs: &Blobs,
+    ) -> Result<(), Failed> {
+        let Some(folder) = &self.request.oci_layout else {
+            return Ok(());
+        };
+        // Only now: a build that fails leaves the folder as it was.
+        let layout = Layout::create(folder)?;
+        for image in images {
+            layout.gather(image, blobs, self.registry).await?;
+        }
+        let name = match &self.request.repository {
+            Some(repository) => format!("{}/{}", repository.registry(), repository.repository()),
+            None => self.observed.files.pyproject.project.name.clone(),
+        };
+        let tagged = self.request.tags.iter().map(|tag| format!("{name}:{tag}"));
+        let tagged: Vec<String> = tagged.collect();
+        let tagged: Vec<&str> = tagged.iter().map(String::as_str).collect();
+        layout.put_all(images, index, &tagged)?;
+        for artifact in artifacts {
+            layout.attach(artifact)?;
+        }
+        Ok(())
+    }
+
+    /// Lets the tags mean the image, of which everything is there.
+    async fn tag(&self, whole: &Whole) -> Result<(), Failed> {
+        let Some(repository) = self.pushes_to() else {
+            return Ok(());
+        };
         let (bytes, kind) = (&*whole.bytes, &*whole.descriptor.media_type);
         let write = async |tag: &String| {
             let target = with_tag(repository, tag);
@@ -246,8 +290,7 @@ impl Build<'_> {
         };
         let tagged = try_join_all(self.request.tags.iter().map(write));
         join(tagged, cached).await.0?;
-        tracing::info!("pushed {}", pushed.reference);
-        Ok(Some(pushed.reference))
+        Ok(())
     }
 
     /// Says where each layer is: made here, in an earlier image, or in the base image.

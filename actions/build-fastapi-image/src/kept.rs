@@ -83,7 +83,7 @@ fn is_whole(file: &Path, layer: &Layer) -> bool {
     read().unwrap_or(false)
 }
 
-/// Copies a file, or notes that it is used once more. It is there in whole or not at all.
+/// Links or copies a file, or notes that it is used once more. It is there in whole or not at all.
 fn keep(from: &Path, to: &Path) -> io::Result<()> {
     if to.is_file() {
         let file = fs_err::OpenOptions::new().append(true).open(to)?;
@@ -93,11 +93,13 @@ fn keep(from: &Path, to: &Path) -> io::Result<()> {
         fs_err::create_dir_all(folder)?;
     }
     let partial = to.with_extension(format!("{}{PARTIAL}", std::process::id()));
-    let copied = fs_err::copy(from, &partial).and_then(|_| fs_err::rename(&partial, to));
-    if copied.is_err() {
+    let kept = fs_err::hard_link(from, &partial)
+        .or_else(|_| fs_err::copy(from, &partial).map(|_| ()))
+        .and_then(|()| fs_err::rename(&partial, to));
+    if kept.is_err() {
         let _ = fs_err::remove_file(&partial);
     }
-    copied
+    kept
 }
 
 /// Removes files until the rest is not too large, the longest unused first.

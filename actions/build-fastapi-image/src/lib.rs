@@ -5,6 +5,7 @@
 //! Python. What an earlier image has is neither downloaded, made nor sent again. Equal input gives
 //! an equal digest.
 
+mod ahead;
 mod app;
 mod apply;
 mod base;

@@ -24,7 +24,7 @@ use crate::kept::Kept;
 use crate::layers::Group;
 use crate::locked::Package;
 use crate::observe::Observed;
-use crate::openapi::{self, OpenApi};
+use crate::openapi::{Asked, OpenApi};
 use crate::plan::{APP, Holds, Plan, VENV};
 use crate::report::Phases;
 use crate::root::Root;
@@ -61,8 +61,8 @@ struct Tree {
 pub(crate) struct Made {
     /// The layers, by their keys.
     pub(crate) layers: BTreeMap<Digest, Layer>,
-    /// The application's OpenAPI document.
-    pub(crate) openapi: Option<Vec<u8>>,
+    /// The application that is asked for its OpenAPI document.
+    pub(crate) openapi: Asked,
 }
 
 impl Build<'_> {
@@ -104,7 +104,6 @@ impl Build<'_> {
                 phases.end("packages", &mut since);
                 if interpreter.is_some() {
                     made.openapi = self.openapi(&trees).await?;
-                    phases.end("openapi", &mut since);
                 }
                 Ok::<_, BuildError>(())
             };
@@ -128,12 +127,12 @@ impl Build<'_> {
     }
 
     /// Asks the application for its OpenAPI document, when all that it needs was made now.
-    async fn openapi(&self, trees: &[Tree]) -> Result<Option<Vec<u8>>, BuildError> {
+    async fn openapi(&self, trees: &[Tree]) -> Result<Asked, BuildError> {
         let wish = self.request.openapi;
         let mut images = self.plan.images.iter();
         let own = images.find(|image| image.platform.architecture == own_architecture());
         let Some(image) = own.filter(|_| wish != OpenApi::False) else {
-            return Ok(None);
+            return Ok(Asked::default());
         };
         let mut parts = Vec::new();
         for layer in &image.layers {
@@ -142,19 +141,20 @@ impl Build<'_> {
             }
             let Some(tree) = trees.iter().find(|tree| tree.key == layer.key) else {
                 tracing::info!("the OpenAPI document is left out: layers were reused");
-                return Ok(None);
+                return Ok(Asked::default());
             };
-            parts.push(&*tree.root);
+            parts.push(tree.root.clone());
         }
         let root = Root::create(self.root())?;
-        let laid_out = venv::assemble(&parts, &self.root(), self.plan).and_then(|()| {
-            let app = root.at(APP);
-            sources::copy(&self.plan.sources, &self.observed.root, &app, |_| true)
+        let (plan, checkout) = (self.plan.clone(), self.observed.root.clone());
+        let (app, venv) = (root.at(APP), self.root());
+        let laid_out = spawn_blocking(move || {
+            venv::assemble(&parts, &venv, &plan)?;
+            sources::copy(&plan.sources, &checkout, &app, |_| true)
         });
+        let laid_out = laid_out.await.unwrap_or_else(|error| Err(error.into()));
         laid_out.map_err(BuildError::file("lay out the application"))?;
-        let (plan, folder) = (self.plan, &self.plan.working_dir);
-        let exported = openapi::export(&root, &plan.app, folder, &plan.variables).await;
-        exported.document(wish)
+        Ok(Asked::ask(root, self.plan, wish))
     }
 
     /// Unpacks the base image for this machine, and gives its Python: modules that it compiles are
@@ -182,18 +182,19 @@ impl Build<'_> {
         self.scratch.join("root")
     }
 
-    /// Removes what the layers were made from, thousands of files, while others wait for a registry.
-    /// What stays, or never was, is the business of who made the folder around it.
-    pub(crate) fn clear(&self) -> JoinSet<()> {
-        let folders = fs_err::read_dir(self.root())
-            .into_iter()
-            .flatten()
-            .flatten();
-        folders
-            .map(|folder| async move {
-                let _ = tokio::fs::remove_dir_all(folder.path()).await;
-            })
-            .collect()
+    /// Gives the folder of the folders that become layers.
+    fn layers(&self) -> PathBuf {
+        self.root().join("tmp/layers")
+    }
+
+    /// Removes what the layers were made from.
+    pub(crate) fn clear_layers(&self) -> JoinSet<()> {
+        clear(&self.layers())
+    }
+
+    /// Removes what programs ran in.
+    pub(crate) fn clear_root(&self) -> JoinSet<()> {
+        clear(&self.root())
     }
 
     /// Installs and compiles the packages of each missing layer, and hands each folder on as soon as
@@ -220,7 +221,7 @@ impl Build<'_> {
         let mut complete: FuturesUnordered<_> = wanted
             .into_iter()
             .map(async |(key, platform, group)| {
-                let root = self.root().join("tmp/layers").join(key.short());
+                let root = self.layers().join(key.short());
                 let turn = fetching.acquire().await;
                 self.install(uv, platform, group, &root).await?;
                 drop(turn);
@@ -359,6 +360,17 @@ fn write(layout: &Layout, root: &Path) -> Result<Layer, RegistryError> {
         }
     })?;
     layout.write_layer(Level::Small, |layer| layer.append(entries).map(|_| ()))
+}
+
+/// Removes what is in a folder, thousands of files, while others wait for a registry. What stays, or
+/// never was, is the business of who made the folder around it.
+fn clear(folder: &Path) -> JoinSet<()> {
+    let folders = fs_err::read_dir(folder).into_iter().flatten().flatten();
+    folders
+        .map(|folder| async move {
+            let _ = tokio::fs::remove_dir_all(folder.path()).await;
+        })
+        .collect()
 }
 
 fn at(root: &Path, inside: &str) -> PathBuf {

@@ -8,12 +8,12 @@ use std::time::Duration;
 use action_kit::CommandError;
 use clap::ValueEnum;
 use serde::de::IgnoredAny;
+use tokio::task::JoinSet;
 
-use crate::app::App;
 use crate::enter::Who;
 use crate::error::BuildError;
 use crate::interpreter::{PROGRAM, RUN, last_line};
-use crate::plan::VENV;
+use crate::plan::{Plan, VENV};
 use crate::root::Root;
 
 /// The media type of the document, which its artifact in the registry has.
@@ -60,34 +60,49 @@ impl Exported {
     }
 }
 
-/// Exports the document of an application that is laid out in a root, with its packages, the folder
-/// that it starts in and the image's variables.
-pub(crate) async fn export(
-    root: &Root,
-    app: &App,
-    folder: &str,
-    variables: &[(String, String)],
-) -> Exported {
-    match told(root, app, folder, variables).await {
-        Ok(document) => Exported::Document(document),
-        Err(why) => Exported::NotPossible(why),
+/// An application that is asked for its document, unless there is none to ask.
+#[derive(Default)]
+pub(crate) struct Asked(JoinSet<Result<Option<Vec<u8>>, BuildError>>);
+
+impl Asked {
+    /// Asks an application that is laid out in a root, with its packages.
+    pub(crate) fn ask(root: Root, plan: &Plan, wish: OpenApi) -> Self {
+        let plan = plan.clone();
+        let mut asked = JoinSet::new();
+        asked.spawn(async move {
+            let exported = match told(&root, &plan).await {
+                Ok(document) => Exported::Document(document),
+                Err(why) => Exported::NotPossible(why),
+            };
+            exported.document(wish)
+        });
+        Self(asked)
+    }
+
+    /// Waits for the document; there is none when nobody was asked, or it was told before.
+    pub(crate) async fn document(&mut self) -> Result<Option<Vec<u8>>, BuildError> {
+        match self.0.join_next().await {
+            Some(Ok(told)) => told,
+            Some(Err(error)) => Err(BuildError::NoDocument(error.to_string())),
+            None => Ok(None),
+        }
     }
 }
 
-async fn told(
-    root: &Root,
-    app: &App,
-    folder: &str,
-    variables: &[(String, String)],
-) -> Result<Vec<u8>, String> {
+async fn told(root: &Root, plan: &Plan) -> Result<Vec<u8>, String> {
+    let app = &plan.app;
     root.check_entry().map_err(|error| error.to_string())?;
     let call = root
-        .command(Who::Nobody, folder, &format!("{VENV}/bin/python"))
+        .command(
+            Who::Nobody,
+            &plan.working_dir,
+            &format!("{VENV}/bin/python"),
+        )
         .map_err(|error| error.to_string())?
         .args(["-B", "-c", RUN, &app.module, &app.attribute])
         .arg(if app.factory { "factory" } else { "" });
+    let variables = plan.variables.iter();
     let call = variables
-        .iter()
         .fold(call, |call, (name, value)| call.env(name, value))
         // A document made from sets is the same each time.
         .env("PYTHONHASHSEED", "0")

@@ -15,6 +15,7 @@ use oci_image::{Image, media_type};
 use oci_registry::{Layout, Registry};
 use tar::EntryType;
 
+use crate::ahead::Ahead;
 use crate::base::Base;
 use crate::enter::{IN_ROOT, Who};
 use crate::error::BuildError;
@@ -109,7 +110,7 @@ impl Root {
         for layer in image.layers() {
             let file = fs_err::File::open(layout.blob(&layer.digest)).map_err(failed)?;
             match layer.media_type.as_str() {
-                media_type::LAYER_GZIP => self.apply(MultiGzDecoder::new(file)),
+                media_type::LAYER_GZIP => self.apply(Ahead::of(MultiGzDecoder::new(file))),
                 media_type::LAYER => self.apply(file),
                 other => Err(io::Error::other(format!("its layers are `{other}`"))),
             }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use oci_image::{Entries, EntryError};
 
@@ -38,7 +38,7 @@ pub(crate) fn frame(entries: &mut Entries, plan: &Plan) -> Result<(), EntryError
 }
 
 /// Lays the parts of an environment together below a folder that stands for `/`.
-pub(crate) fn assemble(parts: &[&Path], root: &Path, plan: &Plan) -> io::Result<()> {
+pub(crate) fn assemble(parts: &[PathBuf], root: &Path, plan: &Plan) -> io::Result<()> {
     let venv = VENV.trim_start_matches('/');
     let to = root.join(venv);
     for part in parts {
