@@ -7,6 +7,8 @@ mod edge;
 mod github;
 mod names;
 mod nodes;
+#[cfg(test)]
+mod schema;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -30,6 +32,7 @@ pub use nodes::{AllowList, ApplicationNodes, BastionNodes, DatabaseNodes, Instan
 
 /// The file.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Configuration {
     /// Prefix of every name.
@@ -37,6 +40,7 @@ pub struct Configuration {
     /// The region, unless an environment has its own.
     pub region: Option<RegionName>,
     /// The account, unless an environment has its own.
+    #[cfg_attr(test, schemars(with = "Option<schema::AccountNumber>"))]
     pub account: Option<Account>,
     /// Whose workflows may manage the environments.
     pub github: Option<Github>,
@@ -46,11 +50,13 @@ pub struct Configuration {
 
 /// How one environment differs from the others.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Settings {
     /// The region.
     pub region: Option<RegionName>,
     /// The account.
+    #[cfg_attr(test, schemars(with = "Option<schema::AccountNumber>"))]
     pub account: Option<Account>,
     /// The network.
     #[serde(default)]
@@ -99,6 +105,7 @@ pub struct Settings {
 
 /// How many NAT gateways there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Nat {
     /// One in each zone.
@@ -110,6 +117,7 @@ pub enum Nat {
 
 /// Who reaches the API server.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct EndpointAccess {
     /// Networks that may reach the public endpoint; none closes it.

@@ -7,6 +7,7 @@ use super::names::AddOnVersion;
 /// The versions that are wanted; of an add-on that is not named, EKS gives the one that fits the
 /// cluster's Kubernetes when it is made.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct AddOns {
     /// Addresses of the VPC for pods.

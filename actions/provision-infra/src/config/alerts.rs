@@ -10,6 +10,7 @@ const MOST: usize = 3;
 
 /// Who is told of alerts.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Alerts {
     /// Who is told what somebody must look at now.

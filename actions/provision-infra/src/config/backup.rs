@@ -6,6 +6,7 @@ use super::names::{Arn, Days};
 
 /// How backups are kept.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Backup {
     /// How long recovery points are kept, and what the database's backup program has deleted.
@@ -20,6 +21,7 @@ pub struct Backup {
 
 /// A bucket that backups are copied to.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Replica {
     /// The bucket.

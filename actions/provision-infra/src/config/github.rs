@@ -6,6 +6,7 @@ use super::names::{Branch, Repository};
 
 /// The repository whose workflows may manage the environments.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Github {
     /// The repository.
@@ -20,6 +21,7 @@ pub struct Github {
 /// The numbers that a repository and its owner keep when they are renamed. GitHub puts them into
 /// the subjects of tokens of repositories that were made since July 2026.
 #[derive(Clone, Copy, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Ids {
     /// The owner's.

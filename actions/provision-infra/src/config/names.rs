@@ -60,6 +60,10 @@ macro_rules! text {
         pub struct $name(String);
 
         impl $name {
+            /// What the text is.
+            #[cfg(test)]
+            pub(super) const WHAT: &'static str = $what;
+
             /// Gives the text.
             #[must_use]
             pub fn as_str(&self) -> &str {

@@ -18,6 +18,7 @@ const NETWORKS: usize = 3;
 
 /// The three kinds of nodes.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Nodes {
     /// What the application and the platform run on.
@@ -42,6 +43,7 @@ pub struct ApplicationNodes {
 
 /// Nodes of which each zone has a number.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct DatabaseNodes {
     /// What machines they are.
@@ -54,6 +56,7 @@ pub struct DatabaseNodes {
 
 /// One node.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct BastionNodes {
     /// What machine it is.
