@@ -29,7 +29,8 @@ pub struct CloudFormation {
     role: Option<String>,
 }
 
-fn failed<E, R>(doing: impl Into<String>) -> impl FnOnce(SdkError<E, R>) -> InfraError
+/// Turns the failure of a call into an error that says what was being done.
+pub(crate) fn failed<E, R>(doing: impl Into<String>) -> impl FnOnce(SdkError<E, R>) -> InfraError
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
     R: std::fmt::Debug + 'static,
@@ -402,6 +403,7 @@ impl CloudFormation {
             if status != "DELETE_COMPLETE" {
                 resources.push(Resource {
                     logical_id: resource.logical_resource_id().unwrap_or_default().into(),
+                    physical_id: resource.physical_resource_id().unwrap_or_default().into(),
                     kind: resource.resource_type().unwrap_or_default().into(),
                     deletion_policy: String::new(),
                 });

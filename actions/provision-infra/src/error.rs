@@ -2,6 +2,7 @@
 
 mod zone;
 
+use std::fmt::Display;
 use std::path::PathBuf;
 
 use action_kit::{Failure, Reason};
@@ -12,6 +13,7 @@ use thiserror::Error;
 
 pub use zone::ZoneError;
 
+use crate::leftovers::Holding;
 use crate::stack::Event;
 
 /// The infrastructure cannot be planned, changed or read.
@@ -183,6 +185,22 @@ pub enum InfraError {
         /// What would be destroyed.
         expected: String,
     },
+    /// Nobody said that what holds data is known.
+    #[error("`confirm-destroy` does not name what holds data{}", listed(holdings))]
+    NotNamed {
+        /// What holds data.
+        holdings: Vec<Holding>,
+    },
+    /// Something outside of the stacks is in use.
+    #[error("the {what} cannot be deleted after {seconds} seconds: {why}")]
+    Held {
+        /// What cannot be deleted.
+        what: String,
+        /// What the service says.
+        why: String,
+        /// How long the run was.
+        seconds: u64,
+    },
     /// The roles of the bootstrap layer are in use.
     #[error("the roles of the bootstrap layer are those of {}", stacks.join(", "))]
     StillNeeded {
@@ -206,8 +224,8 @@ impl InfraError {
     }
 }
 
-fn listed(items: &[String]) -> String {
-    items.iter().flat_map(|item| ["\n  ", item]).collect()
+fn listed(items: &[impl Display]) -> String {
+    items.iter().map(|item| format!("\n  {item}")).collect()
 }
 
 impl Failure for InfraError {
@@ -226,15 +244,16 @@ impl Failure for InfraError {
             | Self::GitHub(_) => Reason::RemoteFailed,
             Self::Zone(source) => source.reason(),
             Self::Drifted { .. } => Reason::ChecksFailed,
-            Self::TimedOut { .. } => Reason::TimedOut,
+            Self::TimedOut { .. } | Self::Held { .. } => Reason::TimedOut,
             Self::Busy { .. } => Reason::Locked,
             Self::PlanChanged { .. } | Self::MoreThanReviewed { .. } | Self::NotAsShown { .. } => {
                 Reason::PlanChanged
             }
             Self::NotReviewed { .. } => Reason::EvidenceMissing,
-            Self::Protected { .. } | Self::NotConfirmed { .. } | Self::StillNeeded { .. } => {
-                Reason::Refused
-            }
+            Self::Protected { .. }
+            | Self::NotConfirmed { .. }
+            | Self::NotNamed { .. }
+            | Self::StillNeeded { .. } => Reason::Refused,
         }
     }
 
@@ -304,6 +323,17 @@ impl Failure for InfraError {
             Self::NotConfirmed { expected, .. } => {
                 format!("set `confirm-destroy: {expected}` when it is meant")
             }
+            Self::NotNamed { holdings } => {
+                let names: Vec<&str> = holdings.iter().map(|holding| &*holding.name).collect();
+                format!(
+                    "when all of it is meant, add to the lines of `confirm-destroy`:{}",
+                    listed(&names)
+                )
+            }
+            Self::Held { .. } => {
+                "delete what uses it and run again, or raise `timeout-seconds` when that is going"
+                    .into()
+            }
             Self::StillNeeded { .. } => {
                 "destroy the environment first, with `scope: environment`: without the roles its \
                  stacks can neither be changed nor deleted"
@@ -327,6 +357,9 @@ fn call_hint(answer: &ServiceError) -> String {
         }
         Some("Throttling" | "ThrottlingException") => {
             "CloudFormation is asked too often: run again in a minute".into()
+        }
+        Some("OperationNotPermitted" | "ResourceInUse") => {
+            "turn its protection from deletion off, or delete what uses it, and run again".into()
         }
         None => "look whether the endpoint (AWS_ENDPOINT_URL, or AWS itself) can be reached".into(),
         Some(_) => "correct what the answer names and run again".into(),

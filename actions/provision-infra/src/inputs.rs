@@ -108,9 +108,10 @@ pub struct Inputs {
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
     pub fail_on_drift: bool,
 
-    /// `<project>-<environment>`: says that `destroy` means it
-    #[arg(long, value_name = "NAME")]
-    pub confirm_destroy: Option<String>,
+    /// `<project>-<environment>`, and the volumes, snapshots and full buckets that the plan of
+    /// `destroy` lists with data in them: says that `destroy` means it
+    #[arg(long, value_name = "NAME", action = clap::ArgAction::Append)]
+    pub confirm_destroy: Vec<String>,
 
     /// EKS cluster for `kubeconfig` and `token`, when it is not the environment's own
     #[arg(long, value_name = "NAME")]

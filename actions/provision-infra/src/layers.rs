@@ -148,6 +148,13 @@ fn is_wanted(layer: &str, settings: &Values) -> bool {
     optional.is_none_or(|(_, asking)| asking.iter().any(|name| settings.contains_key(*name)))
 }
 
+/// Says whether a layer comes before the cluster's, and goes after it.
+#[must_use]
+pub fn is_below_cluster(layer: &str) -> bool {
+    let below = LAYERS.iter().take_while(|(name, _)| *name != "cluster");
+    below.into_iter().any(|(name, _)| *name == layer)
+}
+
 /// Gives the names of the stacks of a scope, those of layers that are not wanted now among them.
 #[must_use]
 pub fn stack_names(target: &Target, scope: Scope) -> Vec<String> {

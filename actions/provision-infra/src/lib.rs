@@ -16,6 +16,7 @@ pub mod drift;
 pub mod error;
 pub mod inputs;
 pub mod layers;
+pub mod leftovers;
 pub mod names;
 pub mod observe;
 pub mod plan;
@@ -38,6 +39,7 @@ use crate::config::{ConfigError, Edge, Target};
 use crate::error::InfraError;
 use crate::inputs::{Inputs, Mode, Scope};
 use crate::layers::Layer;
+use crate::leftovers::{Outside, Owner};
 use crate::names::Names;
 use crate::observe::{Ledger, Observed, observe};
 use crate::reviewed::{Approval, Demand};
@@ -382,42 +384,50 @@ impl<'a> Run<'a> {
     async fn destroy(&self) -> Result<Report, Failed> {
         let work = self.work();
         let name = self.target.name();
-        let confirmed = self.inputs.confirm_destroy.as_deref();
-        if let Some(given) = confirmed
-            && given != name
-        {
+        let named = &self.inputs.confirm_destroy;
+        if !named.is_empty() && !named.contains(&name) {
             return Err(InfraError::NotConfirmed {
-                given: given.into(),
+                given: named.join(", "),
                 expected: name,
             }
             .into());
         }
-        if self.inputs.scope == Scope::Bootstrap {
-            self.spare_roles_in_use().await?;
-        }
-        if confirmed.is_some() {
+        let outside = match self.inputs.scope {
+            Scope::Environment => Some(self.outside()),
+            Scope::Bootstrap => {
+                self.spare_roles_in_use().await?;
+                None
+            }
+        };
+        if !named.is_empty() {
             work.settle(&self.layers).await?;
         }
-        let doomed = destroy::doomed(&self.cloudformation, &self.layers).await?;
-        let plan = plan::destruction(&name, &doomed, &render::now());
+        let found = destroy::find(&self.cloudformation, outside.as_ref(), &self.layers).await?;
+        let plan = plan::destruction(&name, &found.doomed, &found.leftovers, &render::now());
         if plan.is_empty() {
             return Ok(render::report(Outcome::Unchanged, &plan, &[])
                 .line(format!("{name}: there is nothing to destroy")));
         }
-        if confirmed.is_none() {
+        if named.is_empty() {
             if let Some(file) = &self.inputs.plan_file {
                 self.save_plan(&plan, file)?;
             }
+            let holdings = plan::unnamed(&found.doomed, &found.leftovers, named);
+            let confirmation = render::confirmation(&name, &holdings);
             return Ok(render::report(Outcome::Planned, &plan, &[])
+                .markdown(format!("\n```yaml\n{confirmation}\n```"))
                 .line(plan.to_text())
                 .line(render::usually(&plan))
-                .line(format!("To destroy it, set confirm-destroy: {name}")));
+                .line(format!("To destroy it, set\n{confirmation}")));
         }
         self.show(&plan);
         self.review()?.check(&plan)?;
-        let stacks: Vec<Stack> = doomed.into_iter().map(|doomed| doomed.stack).collect();
-        destroy::destroy(&work, &stacks).await?;
+        destroy::destroy(&work, outside.as_ref(), &found, named).await?;
         Ok(render::report(Outcome::Done, &plan, &[]).line(format!("{name}: destroyed")))
+    }
+
+    fn outside(&self) -> Outside {
+        Outside::new(&self.session.config, Owner::of(&self.target))
     }
 
     /// Refuses to take the roles away that the environment's stacks are changed as.

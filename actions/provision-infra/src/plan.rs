@@ -4,6 +4,7 @@ use plan::{Change, Digest, Operation, Plan};
 use serde_json::json;
 
 use crate::conditions::holds;
+use crate::leftovers::{self, Holding, Leftover};
 use crate::observe::{Observed, Offer};
 use crate::stack::{
     Condition, Detail, Resource, ResourceChange, STACK_TYPE, Stack, Values, is_lost, is_protected,
@@ -217,36 +218,54 @@ pub struct Doomed {
     pub stack: Stack,
     /// Its resources, with the policies of the template that it was made from.
     pub resources: Vec<Resource>,
+    /// Whether the cluster stands on it, and what the cluster leaves behind may use it.
+    pub below_cluster: bool,
+    /// The bucket of backups, when there are some in it.
+    pub backups: Option<String>,
 }
 
-/// Plans the destruction of stacks, given in the order in which they go.
-#[must_use]
-pub fn destruction(name: &str, doomed: &[Doomed], created: &str) -> Plan {
-    let mut changes = Vec::new();
-    let mut observed = Vec::new();
-    for Doomed { stack, resources } in doomed {
-        let mut resources = resources.clone();
+impl Doomed {
+    fn changes(&self) -> Vec<Change> {
+        let stack = &self.stack.name;
+        let mut resources = self.resources.clone();
         resources.sort_by(|a, b| a.logical_id.cmp(&b.logical_id));
-        changes.extend(resources.iter().map(|resource| {
-            let retained = resource.deletion_policy.starts_with("Retain");
-            let change = Change::new(Operation::Delete, &resource.kind, &resource.logical_id)
-                .part(&stack.name);
-            Change {
-                loses_data: is_lost(&resource.kind, &resource.deletion_policy),
-                ..if retained {
-                    change.reason("leaves the stack, stays in the account")
-                } else {
-                    change
-                }
-            }
-        }));
-        changes.push(
-            Change::new(Operation::Delete, STACK_TYPE, &stack.name)
-                .part(&stack.name)
-                .reason("the stack itself"),
-        );
-        observed.push(json!({"id": stack.id, "changed": stack.changed}));
+        let changes = resources.iter().map(|resource| Change {
+            loses_data: is_lost(&resource.kind, &resource.deletion_policy),
+            ..Change::new(Operation::Delete, &resource.kind, &resource.logical_id)
+                .part(stack)
+                .reason(self.retained(resource))
+        });
+        let itself = Change::new(Operation::Delete, STACK_TYPE, stack)
+            .part(stack)
+            .reason("the stack itself");
+        changes.chain([itself]).collect()
     }
+
+    fn retained(&self, resource: &Resource) -> String {
+        let stays = "leaves the stack, stays in the account";
+        match &self.backups {
+            _ if !resource.deletion_policy.starts_with("Retain") => String::new(),
+            Some(bucket) if *bucket == resource.physical_id => {
+                format!("{stays} with the backups in it: {bucket}")
+            }
+            _ => stays.into(),
+        }
+    }
+}
+
+/// Plans the destruction of stacks, given in the order in which they go, and of what the cluster
+/// leaves behind: when the controllers that would make it again are gone, and before the network
+/// that it is in.
+#[must_use]
+pub fn destruction(name: &str, doomed: &[Doomed], leftovers: &[Leftover], created: &str) -> Plan {
+    let (above, below) = around_leftovers(doomed);
+    let observed: Vec<_> = doomed
+        .iter()
+        .map(|Doomed { stack, .. }| json!({"id": stack.id, "changed": stack.changed}))
+        .collect();
+    let mut changes: Vec<Change> = above.iter().flat_map(Doomed::changes).collect();
+    changes.extend(leftovers::changes(leftovers));
+    changes.extend(below.iter().flat_map(Doomed::changes));
     Plan::new(
         "provision-infra destroy",
         name,
@@ -254,4 +273,25 @@ pub fn destruction(name: &str, doomed: &[Doomed], created: &str) -> Plan {
         changes,
         created,
     )
+}
+
+/// Divides stacks into those that go before what the cluster leaves behind, and the others.
+#[must_use]
+pub fn around_leftovers(doomed: &[Doomed]) -> (&[Doomed], &[Doomed]) {
+    let first_below = doomed.iter().position(|one| one.below_cluster);
+    doomed.split_at(first_below.unwrap_or(doomed.len()))
+}
+
+/// Lists what holds data and is not named.
+#[must_use]
+pub fn unnamed(doomed: &[Doomed], leftovers: &[Leftover], named: &[String]) -> Vec<Holding> {
+    let backups = doomed.iter().filter_map(|one| one.backups.as_ref());
+    let backups = backups.map(|bucket| Holding {
+        name: bucket.clone(),
+        data: "backups, which stay with it and belong to no stack any more".into(),
+    });
+    leftovers::holdings(leftovers)
+        .chain(backups)
+        .filter(|holding| !named.contains(&holding.name))
+        .collect()
 }

@@ -4,6 +4,7 @@ use action_kit::{Outcome, Report};
 use plan::Plan;
 use serde_json::{Value, json};
 
+use crate::leftovers::Holding;
 use crate::stack::Stack;
 use crate::usual;
 
@@ -36,6 +37,16 @@ pub(crate) fn usually(plan: &Plan) -> String {
         0 => String::new(),
         minutes => format!("Usually takes about {minutes} min."),
     }
+}
+
+/// Says what to give for a destruction to be carried out.
+pub(crate) fn confirmation(name: &str, holdings: &[Holding]) -> String {
+    if holdings.is_empty() {
+        return format!("confirm-destroy: {name}");
+    }
+    let lines = std::iter::once(name).chain(holdings.iter().map(|holding| &*holding.name));
+    let lines: Vec<String> = lines.map(|line| format!("\n  {line}")).collect();
+    format!("confirm-destroy: |{}", lines.concat())
 }
 
 /// Starts the report of a plan, carried out or not.

@@ -145,6 +145,8 @@ pub fn details_between(before: &str, after: &str) -> Vec<Detail> {
 pub struct Resource {
     /// The name in the template.
     pub logical_id: String,
+    /// The resource's own id; empty while there is none.
+    pub physical_id: String,
     /// The type.
     pub kind: String,
     /// What happens to it when the stack is deleted: `Delete`, `Retain`, `Snapshot`.

@@ -83,6 +83,7 @@ impl Template {
                 .resources
                 .into_iter()
                 .map(|(logical_id, facts)| Resource {
+                    physical_id: String::new(),
                     logical_id,
                     kind: facts.r#type,
                     deletion_policy: facts.deletion_policy.unwrap_or_else(|| "Delete".into()),

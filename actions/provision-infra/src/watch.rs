@@ -42,17 +42,23 @@ impl Deadline {
         }
     }
 
+    /// Gives the seconds that there were when the time is up.
+    #[must_use]
+    pub fn over(&self) -> Option<u64> {
+        (self.start.elapsed() >= Duration::from_secs(self.seconds)).then_some(self.seconds)
+    }
+
     /// Fails when the time is up, and says what was waited for.
     pub fn check(&self, stack: &str, status: &str, seen: &[Event]) -> Result<(), InfraError> {
-        if self.start.elapsed() < Duration::from_secs(self.seconds) {
-            return Ok(());
+        match self.over() {
+            None => Ok(()),
+            Some(seconds) => Err(InfraError::TimedOut {
+                stack: stack.into(),
+                status: status.into(),
+                waiting: under_way(seen),
+                seconds,
+            }),
         }
-        Err(InfraError::TimedOut {
-            stack: stack.into(),
-            status: status.into(),
-            waiting: under_way(seen),
-            seconds: self.seconds,
-        })
     }
 }
 

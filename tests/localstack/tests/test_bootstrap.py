@@ -122,13 +122,47 @@ def test_who_applies_acts_through_the_service_role_alone(aws: Clients, bootstrap
     condition = {"StringEquals": {"cloudformation:RoleArn": service}}
     assert may["ChangeAsTheServiceRole"]["Condition"] == condition
     services = {action.split(":")[0] for action in actions(list(may.values()))}
-    assert services == {"cloudformation", "eks", "iam", "route53"}
+    assert services == {
+        "cloudformation",
+        "ec2",
+        "eks",
+        "elasticloadbalancing",
+        "iam",
+        "route53",
+        "s3",
+    }
     reads = ["route53:GetHostedZone", "route53:ListHostedZonesByName"]
     assert may["FindZone"]["Action"] == reads
     for statement in ("ChangeAsTheServiceRole", "CarryOut"):
         stacks = {arn.split(":stack/")[1] for arn in may[statement]["Resource"]}
         layers = {file.stem for file in TEMPLATES.glob("*.yaml")} - {"bootstrap"}
         assert stacks == {f"orders-first-{layer}/*" for layer in layers}
+
+
+def test_who_applies_removes_what_its_own_cluster_left_behind_and_nothing_else(
+    aws: Clients, bootstrap: Result
+) -> None:
+    cluster = "orders-first"
+    tags = {
+        "RemoveLoadBalancers": {"elbv2.k8s.aws/cluster": cluster},
+        "RemoveInterfaces": {"cluster.k8s.amazonaws.com/name": cluster},
+        "RemoveGroupsOfEks": {"aws:eks:cluster-name": cluster},
+        "RemoveVolumes": {"ebs.csi.aws.com/cluster": "true", **WHO},
+    }
+    removing = set()
+    for statement in inline(aws, bootstrap, "apply"):
+        changes = re.compile(r"(ec2|elasticloadbalancing|s3):(?!Describe|List)")
+        if any(changes.match(action) for action in actions([statement])):
+            wanted = tags[statement["Sid"]].items()
+            wanted = {f"aws:ResourceTag/{key}": value for key, value in wanted}
+            assert statement["Condition"] == {"StringEquals": wanted}
+            removing.add(statement["Sid"])
+    assert removing == tags.keys()
+    for name in ("plan", "apply"):
+        may = {statement["Sid"]: statement for statement in inline(aws, bootstrap, name)}
+        looks = may["SeeWhetherThereAreBackups"]
+        assert looks["Action"] == "s3:ListBucketVersions"
+        assert looks["Resource"] == f"arn:aws:s3:::{cluster}-data-*"
 
 
 def test_the_service_role_gives_no_more_than_the_boundary(aws: Clients, bootstrap: Result) -> None:

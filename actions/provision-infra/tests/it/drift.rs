@@ -69,6 +69,7 @@ fn drifted() -> StackDrift {
     ];
     let resource = |name: &str, kind: &str| Resource {
         logical_id: name.into(),
+        physical_id: String::new(),
         kind: kind.into(),
         deletion_policy: "Delete".into(),
     };
@@ -86,6 +87,7 @@ fn drift_is_told_by_resource_and_property_and_so_is_what_nobody_checked() {
         Vec::new(),
         &[Resource {
             logical_id: "Bucket".into(),
+            physical_id: String::new(),
             kind: "AWS::S3::Bucket".into(),
             deletion_policy: "Retain".into(),
         }],

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use test_kit::Finished;
 
+use crate::outside::in_another_network;
 use crate::support::{
     CLUSTER, NETWORK, address, configuration, destroy, endpoint, prepare, small_environment,
     status, step,
@@ -29,6 +30,8 @@ enum Fault {
 
 const TOO_MANY: &str = "<ErrorResponse><Error><Type>Sender</Type><Code>Throttling</Code>\
     <Message>Rate exceeded</Message></Error><RequestId>1</RequestId></ErrorResponse>";
+const TOO_MANY_OF_EC2: &str = "<Response><Errors><Error><Code>RequestLimitExceeded</Code>\
+    <Message>Request limit exceeded.</Message></Error></Errors><RequestID>1</RequestID></Response>";
 const BROKEN: &str = "<ErrorResponse><Error><Type>Receiver</Type><Code>InternalFailure</Code>\
     <Message>Something broke</Message></Error><RequestId>1</RequestId></ErrorResponse>";
 
@@ -89,6 +92,9 @@ fn failing(fault: Fault, failed: &Arc<Mutex<BTreeSet<String>>>) -> String {
             return Some(call.ask());
         }
         match fault {
+            Fault::Throttled if call.text.contains("Version=2016-11-15") => {
+                Some(answer("503 Service Unavailable", TOO_MANY_OF_EC2))
+            }
             Fault::Throttled => Some(answer("400 Bad Request", TOO_MANY)),
             Fault::Broken => Some(answer("500 Internal Server Error", BROKEN)),
             Fault::Unsaid => {
@@ -168,22 +174,40 @@ fn the_life_of_an_environment(tag: &str, fault: Fault) {
     run("apply", "done", &[("allow-replace", "Subnet")]);
     run("outputs", "done", &[]);
     let name = format!("{project}-test");
-    run("destroy", "done", &[("confirm-destroy", &name)]);
+    let made = in_another_network(&name);
+    let named = [&*name, &made.volume, &made.snapshot].join("\n");
+    run("destroy", "done", &[("confirm-destroy", &named)]);
+    assert!(made.remaining().is_empty());
     for layer in ["network", "cluster"] {
         assert_eq!(status(&format!("{name}-{layer}")), None);
     }
     let all = [
         "CreateChangeSet",
         "DeleteChangeSet",
+        "DeleteLoadBalancer",
+        "DeleteNetworkInterface",
+        "DeleteSecurityGroup",
+        "DeleteSnapshot",
         "DeleteStack",
+        "DeleteTargetGroup",
+        "DeleteVolume",
         "DescribeChangeSet",
+        "DescribeLoadBalancers",
+        "DescribeNetworkInterfaces",
+        "DescribeSecurityGroupRules",
+        "DescribeSecurityGroups",
+        "DescribeSnapshots",
         "DescribeStackEvents",
         "DescribeStacks",
+        "DescribeTags",
+        "DescribeTargetGroups",
+        "DescribeVolumes",
         "ExecuteChangeSet",
         "GetCallerIdentity",
         "GetTemplate",
         "ListChangeSets",
         "ListStackResources",
+        "RevokeSecurityGroupIngress",
         "UpdateTerminationProtection",
     ];
     assert_eq!(failed.iter().collect::<Vec<_>>(), all);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use action_kit::Command;
 
+use crate::outside::Environment;
 use crate::support::{BINARY, destroy, proxy, small_environment, status, step};
 
 /// Whether the call that the run is killed at still reaches CloudFormation.
@@ -96,6 +97,31 @@ fn killed_when_a_stack_is_protected() {
 #[test]
 fn killed_while_the_events_are_read() {
     killed_at("kd", "DescribeStackEvents");
+}
+
+#[test]
+fn killed_while_what_the_cluster_left_behind_is_removed() {
+    let mut environment = Environment::new("kf");
+    for action in [
+        "DeleteLoadBalancer",
+        "RevokeSecurityGroupIngress",
+        "DeleteVolume",
+    ] {
+        for kill in [Kill::Before, Kill::After] {
+            let made = &environment.made;
+            let names = [&environment.name, &made.volume, &made.snapshot];
+            let named = names.map(|name| format!("--confirm-destroy={name}"));
+            let mut arguments = vec!["--mode=destroy"];
+            arguments.extend(named.iter().map(String::as_str));
+            run_until(environment.folder.path(), &arguments, action, kill);
+            assert!(action == "DeleteVolume" || !made.remaining().is_empty());
+            let finished = environment.destroy();
+            assert_eq!(finished.code, 0, "{}", finished.log);
+            assert!(environment.made.remaining().is_empty());
+            environment.live();
+        }
+    }
+    assert_eq!(environment.destroy().code, 0);
 }
 
 #[test]

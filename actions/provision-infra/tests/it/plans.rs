@@ -188,6 +188,7 @@ fn a_stack_that_a_killed_run_left_is_brought_back_first() {
     let broken = Observed {
         remains: vec![Resource {
             logical_id: "Key".into(),
+            physical_id: String::new(),
             kind: "AWS::KMS::Key".into(),
             deletion_policy: "Delete".into(),
         }],
@@ -306,6 +307,7 @@ fn the_first_failure_is_no_cancellation() {
 fn a_destruction_names_what_stays_and_what_is_lost() {
     let resource = |name: &str, kind: &str, policy: &str| Resource {
         logical_id: name.into(),
+        physical_id: String::new(),
         kind: kind.into(),
         deletion_policy: policy.into(),
     };
@@ -316,8 +318,10 @@ fn a_destruction_names_what_stays_and_what_is_lost() {
             resource("Key", "AWS::KMS::Key", "Delete"),
             resource("Alias", "AWS::KMS::Alias", "Delete"),
         ],
+        below_cluster: true,
+        backups: None,
     };
-    assert_snapshot!(destruction("shop-prod", &[doomed], CREATED).to_text(), @r#"
+    assert_snapshot!(destruction("shop-prod", &[doomed], &[], CREATED).to_text(), @r#"
     Plan for shop-prod: 4 to delete
       shop-prod-data
         - delete Alias (AWS::KMS::Alias)

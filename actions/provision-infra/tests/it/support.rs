@@ -147,7 +147,7 @@ pub(crate) fn role(stack: &str) -> Option<String> {
     between(&describe(stack), "<RoleARN>")
 }
 
-fn between(text: &str, start: &str) -> Option<String> {
+pub(crate) fn between(text: &str, start: &str) -> Option<String> {
     let (_, rest) = text.split_once(start)?;
     Some(rest.split_once('<')?.0.to_owned())
 }
@@ -164,9 +164,14 @@ pub(crate) fn call(service: &str, body: &str) -> String {
 
 /// Posts a document to a service; gives the whole answer.
 pub(crate) fn request(service: &str, path: &str, kind: &str, body: &str) -> String {
+    send("POST", service, path, kind, body)
+}
+
+/// Sends a document to a service; gives the whole answer.
+pub(crate) fn send(method: &str, service: &str, path: &str, kind: &str, body: &str) -> String {
     let endpoint = endpoint();
     let request = format!(
-        "POST {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\
+        "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\
          Authorization: AWS4-HMAC-SHA256 Credential=test/20260101/eu-west-1/{service}/\
          aws4_request, SignedHeaders=host, Signature=0\r\n\
          Content-Type: {kind}\r\nContent-Length: {}\r\n\r\n{body}",
