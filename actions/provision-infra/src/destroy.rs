@@ -5,7 +5,7 @@ use crate::apply::Work;
 use crate::cloudformation::CloudFormation;
 use crate::error::InfraError;
 use crate::layers::{Layer, is_below_cluster};
-use crate::leftovers::{Leftover, Outside};
+use crate::leftovers::{Holding, Leftover, Outside};
 use crate::observe::remains;
 use crate::plan::{Doomed, around_leftovers, unnamed};
 use crate::stack::{Condition, Stack};
@@ -20,6 +20,36 @@ pub struct Found {
     pub doomed: Vec<Doomed>,
     /// What the cluster leaves behind.
     pub leftovers: Vec<Leftover>,
+}
+
+/// Finds the stacks of layers that no setting asks for any more, the last layer first.
+pub async fn dropped(
+    cloudformation: &CloudFormation,
+    layers: &[Layer],
+) -> Result<Vec<Doomed>, InfraError> {
+    let mut dropped = Vec::new();
+    for layer in layers.iter().rev() {
+        let Some(stack) = cloudformation.stack(&layer.stack).await? else {
+            continue;
+        };
+        match stack.condition() {
+            Condition::Absent | Condition::Unborn => continue,
+            Condition::Busy => {
+                return Err(InfraError::Busy {
+                    stack: stack.name,
+                    status: stack.status,
+                });
+            }
+            Condition::Ready | Condition::Broken | Condition::Stuck => {}
+        }
+        dropped.push(Doomed {
+            resources: remains(cloudformation, &stack).await?,
+            below_cluster: is_below_cluster(&layer.name),
+            backups: None,
+            stack,
+        });
+    }
+    Ok(dropped)
 }
 
 /// Finds what there is to destroy. Without a place to look outside of the stacks, that is the stacks.
@@ -78,14 +108,15 @@ pub async fn destroy(
     delete(work, below).await
 }
 
-fn check(holdings: Vec<crate::leftovers::Holding>) -> Result<(), InfraError> {
+fn check(holdings: Vec<Holding>) -> Result<(), InfraError> {
     if holdings.is_empty() {
         return Ok(());
     }
     Err(InfraError::NotNamed { holdings })
 }
 
-async fn delete(work: &Work<'_>, doomed: &[Doomed]) -> Result<(), InfraError> {
+/// Deletes stacks, in the given order.
+pub async fn delete(work: &Work<'_>, doomed: &[Doomed]) -> Result<(), InfraError> {
     for Doomed { stack, .. } in doomed {
         tracing::info!("{}: deleting", stack.name);
         work.delete(stack).await?;

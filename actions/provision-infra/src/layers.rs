@@ -179,6 +179,19 @@ pub fn load(
     Ok(layers)
 }
 
+/// Loads the layers of a scope that no setting asks for.
+pub fn load_dropped(
+    target: &Target,
+    scope: Scope,
+    workspace: &Path,
+    folder: Option<&Path>,
+) -> Result<Vec<Layer>, LayerError> {
+    let settings = settings(target);
+    let mut layers = load_all(target, scope, workspace, folder)?;
+    layers.retain(|layer| !is_wanted(&layer.name, &settings));
+    Ok(layers)
+}
+
 /// Loads all layers of a scope: the built-in ones, or those that a folder of the workspace has. A
 /// layer that is not wanted any more may still have a stack.
 pub fn load_all(

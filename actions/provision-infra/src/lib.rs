@@ -42,6 +42,7 @@ use crate::layers::Layer;
 use crate::leftovers::{Outside, Owner};
 use crate::names::Names;
 use crate::observe::{Ledger, Observed, observe};
+use crate::plan::Doomed;
 use crate::reviewed::{Approval, Demand};
 use crate::stack::{Condition, Stack, Values};
 use crate::watch::Deadline;
@@ -143,12 +144,21 @@ async fn bootstrapped(
     Ok(outputs)
 }
 
+/// An environment as it is, and what would be done about it.
+struct Seen {
+    dropped: Vec<Doomed>,
+    observations: Vec<Observed>,
+    plan: ::plan::Plan,
+}
+
 /// A run on one environment.
 struct Run<'a> {
     inputs: &'a Inputs,
     context: &'a Context,
     target: Target,
     layers: Vec<Layer>,
+    /// The layers that no setting asks for, of a run that may have to take their stacks away.
+    dropped: Vec<Layer>,
     session: Session,
     cloudformation: CloudFormation,
     names: Names,
@@ -192,6 +202,12 @@ impl<'a> Run<'a> {
         };
         let (workspace, folder) = (context.environment.workspace(), inputs.stacks.as_deref());
         let layers = load(&target, inputs.scope, &workspace, folder)?;
+        let dropped = match inputs.mode {
+            Mode::Plan | Mode::Apply => {
+                layers::load_dropped(&target, inputs.scope, &workspace, folder)?
+            }
+            _ => Vec::new(),
+        };
         let session = Session::open(
             Some(target.region.as_str()),
             target.account.as_ref(),
@@ -223,6 +239,7 @@ impl<'a> Run<'a> {
             cloudformation: cloudformation.acting_as(role.flatten()),
             target,
             layers,
+            dropped,
             session,
             names,
             given,
@@ -254,7 +271,9 @@ impl<'a> Run<'a> {
         let mut ledger = Ledger::default();
         let planned = self.observe(&mut ledger).await;
         let discarded = ledger.discard(&self.cloudformation).await;
-        let (observations, plan) = planned?;
+        let Seen {
+            observations, plan, ..
+        } = planned?;
         discarded?;
         let bill = price::bill(&observations, &plan.changes);
         if let Some(file) = &self.inputs.plan_file {
@@ -288,15 +307,17 @@ impl<'a> Run<'a> {
         (self.inputs.scope == Scope::Bootstrap).then_some("scope bootstrap")
     }
 
-    async fn observe(
-        &self,
-        ledger: &mut Ledger,
-    ) -> Result<(Vec<Observed>, ::plan::Plan), InfraError> {
+    async fn observe(&self, ledger: &mut Ledger) -> Result<Seen, InfraError> {
         let Work { settings, tags, .. } = self.work();
+        let dropped = destroy::dropped(&self.cloudformation, &self.dropped).await?;
         let observations =
             observe(&self.cloudformation, &self.layers, &settings, &tags, ledger).await?;
-        let plan = plan::plan(&self.target.name(), &observations, &tags, &render::now());
-        Ok((observations, plan))
+        let (name, now) = (self.target.name(), render::now());
+        Ok(Seen {
+            plan: plan::plan(&name, &dropped, &observations, &tags, &now),
+            dropped,
+            observations,
+        })
     }
 
     fn save_plan(&self, plan: &::plan::Plan, file: &std::path::Path) -> Result<(), InfraError> {
@@ -324,6 +345,7 @@ impl<'a> Run<'a> {
         let review = self.review()?;
         let work = self.work();
         work.settle(&self.layers).await?;
+        work.settle(&self.dropped).await?;
         let mut ledger = Ledger::default();
         let applied = self.apply_reviewed(&work, &review, &mut ledger).await;
         let discarded = ledger.discard(&self.cloudformation).await;
@@ -353,7 +375,11 @@ impl<'a> Run<'a> {
         review: &Review,
         ledger: &mut Ledger,
     ) -> Result<(::plan::Plan, Option<Approval>, Vec<Stack>), InfraError> {
-        let (observations, plan) = self.observe(ledger).await?;
+        let Seen {
+            dropped,
+            observations,
+            plan,
+        } = self.observe(ledger).await?;
         self.show(&plan);
         review.check(&plan)?;
         let targets = plan::protected(&plan.changes, &self.inputs.allow_replace);
@@ -362,6 +388,7 @@ impl<'a> Run<'a> {
         }
         self.names.check_all(&observations).await?;
         let approval = self.approval(&plan).await?;
+        destroy::delete(work, &dropped).await?;
         let stacks = work.apply(&observations, &plan, review, ledger).await?;
         Ok((plan, approval, stacks))
     }

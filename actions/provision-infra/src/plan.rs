@@ -15,14 +15,29 @@ const UNKNOWN: &str = "{{changeSet:KNOWN_AFTER_APPLY}}";
 /// Longer values are not shown.
 const LONGEST_VALUE: usize = 60;
 
-/// Plans an environment.
+/// Plans an environment. The stacks that no setting asks for any more go first: they stand on the
+/// others.
 #[must_use]
-pub fn plan(name: &str, observations: &[Observed], tags: &Values, created: &str) -> Plan {
-    let changes = observations.iter().flat_map(layer_changes).collect();
-    let observed = json!({
+pub fn plan(
+    name: &str,
+    dropped: &[Doomed],
+    observations: &[Observed],
+    tags: &Values,
+    created: &str,
+) -> Plan {
+    let gone = dropped
+        .iter()
+        .flat_map(|one| one.changes("no setting asks for it any more"));
+    let changes = gone
+        .chain(observations.iter().flat_map(layer_changes))
+        .collect();
+    let mut observed = json!({
         "tags": tags,
         "layers": observations.iter().map(facts).collect::<Vec<_>>(),
     });
+    if !dropped.is_empty() {
+        observed["dropped"] = dropped.iter().map(Doomed::facts).collect();
+    }
     Plan::new(
         "provision-infra",
         name,
@@ -225,7 +240,11 @@ pub struct Doomed {
 }
 
 impl Doomed {
-    fn changes(&self) -> Vec<Change> {
+    fn facts(&self) -> serde_json::Value {
+        json!({"id": self.stack.id, "changed": self.stack.changed})
+    }
+
+    fn changes(&self, why: &str) -> Vec<Change> {
         let stack = &self.stack.name;
         let mut resources = self.resources.clone();
         resources.sort_by(|a, b| a.logical_id.cmp(&b.logical_id));
@@ -237,7 +256,7 @@ impl Doomed {
         });
         let itself = Change::new(Operation::Delete, STACK_TYPE, stack)
             .part(stack)
-            .reason("the stack itself");
+            .reason(why);
         changes.chain([itself]).collect()
     }
 
@@ -259,13 +278,16 @@ impl Doomed {
 #[must_use]
 pub fn destruction(name: &str, doomed: &[Doomed], leftovers: &[Leftover], created: &str) -> Plan {
     let (above, below) = around_leftovers(doomed);
-    let observed: Vec<_> = doomed
-        .iter()
-        .map(|Doomed { stack, .. }| json!({"id": stack.id, "changed": stack.changed}))
-        .collect();
-    let mut changes: Vec<Change> = above.iter().flat_map(Doomed::changes).collect();
+    let observed: Vec<_> = doomed.iter().map(Doomed::facts).collect();
+    let changes_of = |stacks: &[Doomed]| -> Vec<Change> {
+        let changes = stacks
+            .iter()
+            .flat_map(|one| one.changes("the stack itself"));
+        changes.collect()
+    };
+    let mut changes = changes_of(above);
     changes.extend(leftovers::changes(leftovers));
-    changes.extend(below.iter().flat_map(Doomed::changes));
+    changes.extend(changes_of(below));
     Plan::new(
         "provision-infra destroy",
         name,

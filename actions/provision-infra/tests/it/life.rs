@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use insta::assert_snapshot;
 use tempfile::TempDir;
 
 use crate::support::{CLUSTER, NETWORK, configuration, destroy, prepare, project, status, step};
@@ -180,31 +181,72 @@ fn ends(folder: &std::path::Path, project: &str, stacks: &[String]) {
     assert!(none.log.contains("has no cluster yet"), "{}", none.log);
 }
 
-#[test]
-fn what_the_file_asks_for_no_more_is_destroyed_as_well() {
-    const EDGE: &str = "\
+/// The layer of an edge, with something that is protected.
+const EDGE: &str = "\
 Parameters: {VpcId: {Type: String}, CertificateArn: {Type: String}}
 Resources:
   Group:
     Type: AWS::EC2::SecurityGroup
     Properties: {GroupDescription: !Ref CertificateArn, VpcId: !Ref VpcId}
+  Logs: {Type: AWS::S3::Bucket, DeletionPolicy: Retain}
 ";
-    let project = project("le");
-    let folder = TempDir::new().unwrap();
-    let folder = folder.path();
+
+/// Makes an environment with an edge, and takes the edge out of its file.
+fn without_its_edge(tag: &str) -> (TempDir, String) {
+    let (folder, project) = (TempDir::new().unwrap(), project(tag));
     let edge = "    edge: {certificate-arn: 'arn:aws:acm:eu-west-1:000000000000:certificate/1'}\n";
     let templates = Some((NETWORK, CLUSTER));
-    prepare(folder, &configuration(&project, edge), templates);
-    fs_err::write(folder.join("stacks/edge.yaml"), EDGE).unwrap();
-    let applied = step(folder, "apply").input("stacks", "stacks").run();
+    prepare(folder.path(), &configuration(&project, edge), templates);
+    fs_err::write(folder.path().join("stacks/edge.yaml"), EDGE).unwrap();
+    let applied = step(folder.path(), "apply").input("stacks", "stacks").run();
     assert_eq!(applied.code, 0, "{}", applied.log);
     let stack = format!("{project}-test-edge");
     assert_eq!(status(&stack).as_deref(), Some("CREATE_COMPLETE"));
+    prepare(folder.path(), &configuration(&project, ""), templates);
+    (folder, project)
+}
 
-    prepare(folder, &configuration(&project, ""), templates);
-    let again = step(folder, "apply").input("stacks", "stacks").run();
-    assert_eq!(again.outputs["outcome"], "unchanged", "{}", again.log);
-    let destroyed = destroy(folder, &project);
+#[test]
+fn what_the_file_asks_for_no_more_is_destroyed_as_well() {
+    let (folder, project) = without_its_edge("le");
+    let destroyed = destroy(folder.path(), &project);
     assert_eq!(destroyed.code, 0, "{}", destroyed.log);
+    assert_eq!(status(&format!("{project}-test-edge")), None);
+}
+
+#[test]
+fn what_the_file_asks_for_no_more_is_planned_guarded_and_taken_away() {
+    let (folder, project) = without_its_edge("lf");
+    let stack = format!("{project}-test-edge");
+    let run = |mode: &str| step(folder.path(), mode).input("stacks", "stacks");
+    let planned = run("plan").run();
+    let start = planned.log.find("Plan for").unwrap();
+    let (text, _) = planned.log[start..].split_once("\nPlan digest").unwrap();
+    assert_snapshot!(text.replace(&project, "shop"), @r#"
+    Plan for shop-test: 3 to delete
+      shop-test-edge
+        - delete Group (AWS::EC2::SecurityGroup)
+        - delete Logs (AWS::S3::Bucket): leaves the stack, stays in the account
+        - delete shop-test-edge (AWS::CloudFormation::Stack): no setting asks for it any more
+    "#);
+    let refused = run("apply").run();
+    assert_eq!(
+        (refused.code, refused.outputs["failure-reason"].as_str()),
+        (3, "refused")
+    );
+    assert!(
+        refused.log.contains("list them in `allow-replace`: Logs"),
+        "{}",
+        refused.log
+    );
+    assert_eq!(status(&stack).as_deref(), Some("CREATE_COMPLETE"));
+
+    let reviewed = run("apply").input("plan-digest", &planned.outputs["plan-digest"]);
+    let applied = reviewed.input("allow-replace", "Logs").run();
+    assert_eq!(applied.code, 0, "{}", applied.log);
+    assert_eq!(applied.outputs["changes"], "3");
     assert_eq!(status(&stack), None);
+    let again = run("apply").run();
+    assert_eq!(again.outputs["outcome"], "unchanged", "{}", again.log);
+    assert_eq!(destroy(folder.path(), &project).code, 0);
 }

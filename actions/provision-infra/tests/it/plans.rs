@@ -68,7 +68,7 @@ fn change(action: &str, replacement: &str, kind: &str, name: &str) -> ResourceCh
 }
 
 fn planned(observations: &[Observed]) -> Plan {
-    plan("shop-prod", observations, &Values::new(), CREATED)
+    plan("shop-prod", &[], observations, &Values::new(), CREATED)
 }
 
 #[test]
