@@ -30,6 +30,20 @@ const SHORTEST_SECRET: usize = 4;
 /// Lines of a multi-line secret that are shorter (`kind: Config`) tell nothing.
 const SHORTEST_SECRET_LINE: usize = 20;
 
+tokio::task_local! {
+    /// How every line of this work begins.
+    static BEGINNING: String;
+}
+
+/// Does work whose log lines begin with a name, since those of other work stand between them.
+pub async fn named<F: Future>(name: &str, work: F) -> F::Output {
+    BEGINNING.scope(format!("[{name}] "), work).await
+}
+
+fn beginning() -> String {
+    BEGINNING.try_with(Clone::clone).unwrap_or_default()
+}
+
 /// Where an action writes its log and its result.
 #[derive(Clone)]
 pub struct Console(Arc<Inner>);
@@ -157,7 +171,19 @@ impl Console {
 
     /// Writes a line to the log.
     pub fn line(&self, text: impl AsRef<str>) {
-        let text = self.redact(text.as_ref());
+        let (beginning, text) = (beginning(), text.as_ref());
+        if beginning.is_empty() {
+            return self.write(text);
+        }
+        let lines: Vec<String> = text
+            .split('\n')
+            .map(|line| format!("{beginning}{line}"))
+            .collect();
+        self.write(&lines.join("\n"));
+    }
+
+    fn write(&self, text: &str) {
+        let text = self.redact(text);
         let mut log = self.0.log.lock().unwrap_or_else(PoisonError::into_inner);
         // A closed pipe must not end a deployment half-way.
         let _ = writeln!(log, "{text}");
@@ -170,7 +196,7 @@ impl Console {
             self.line(text);
         } else {
             let seconds = self.0.started.elapsed().as_secs_f32();
-            self.line(format!("{seconds:6.1}s {}", text.as_ref()));
+            self.write(&format!("{seconds:6.1}s {}{}", beginning(), text.as_ref()));
         }
     }
 
@@ -182,15 +208,17 @@ impl Console {
         let _ = result.flush();
     }
 
-    /// Opens a group of lines that a runner can fold; it closes when the value is dropped.
+    /// Opens a group of lines that a runner can fold; it closes when the value is dropped. Lines
+    /// of [named] work are not folded: those of other work stand between them.
     #[must_use]
     pub fn group(&self, title: &str) -> Group {
-        self.line(if self.0.in_actions {
+        let folds = self.0.in_actions && beginning().is_empty();
+        self.line(if folds {
             format!("::group::{title}")
         } else {
             format!("── {title}")
         });
-        Group(self.clone())
+        Group(folds.then(|| self.clone()))
     }
 
     /// Writes a failure: the message, its causes and the hints.
@@ -231,16 +259,17 @@ impl Console {
             let _ = write!(text, " {name}={value}");
         }
         let text = self.redact(&text);
+        let whole = format!("{}{text}", beginning());
         let line = match (level, self.0.in_actions) {
-            (Level::ERROR, true) => format!("::error::{}", escape_data(&text)),
-            (Level::WARN, true) => format!("::warning::{}", escape_data(&text)),
-            (Level::DEBUG | Level::TRACE, true) => format!("::debug::{}", escape_data(&text)),
-            (Level::ERROR, false) => format!("error: {text}"),
-            (Level::WARN, false) => format!("warning: {text}"),
-            (Level::DEBUG | Level::TRACE, false) => format!("debug: {text}"),
+            (Level::ERROR, true) => format!("::error::{}", escape_data(&whole)),
+            (Level::WARN, true) => format!("::warning::{}", escape_data(&whole)),
+            (Level::DEBUG | Level::TRACE, true) => format!("::debug::{}", escape_data(&whole)),
+            (Level::ERROR, false) => format!("error: {whole}"),
+            (Level::WARN, false) => format!("warning: {whole}"),
+            (Level::DEBUG | Level::TRACE, false) => format!("debug: {whole}"),
             _ => return self.progress(text),
         };
-        self.line(line);
+        self.write(&line);
     }
 }
 
@@ -252,14 +281,14 @@ impl fmt::Debug for Console {
     }
 }
 
-/// A group of log lines that closes when it is dropped.
+/// A group of log lines that closes when it is dropped; without a console it is not folded.
 #[derive(Debug)]
-pub struct Group(Console);
+pub struct Group(Option<Console>);
 
 impl Drop for Group {
     fn drop(&mut self) {
-        if self.0.0.in_actions {
-            self.0.line("::endgroup::");
+        if let Some(console) = &self.0 {
+            console.write("::endgroup::");
         }
     }
 }

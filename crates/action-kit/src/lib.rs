@@ -55,7 +55,7 @@ mod secret;
 
 pub use command::{Command, CommandError, Finished};
 pub use common::{Common, Format, Mode};
-pub use console::{Console, Group};
+pub use console::{Console, Group, named};
 pub use describe::{Description, InputDescription, Metadata, OutputDescription};
 pub use entry::{Context, main};
 pub use environment::Environment;

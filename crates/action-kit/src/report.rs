@@ -78,6 +78,20 @@ impl Report {
         &self.markdown
     }
 
+    /// Gives the lines that the terminal shows at the end.
+    #[must_use]
+    pub fn lines(&self) -> &[String] {
+        &self.lines
+    }
+
+    /// Gives the JSON report, as a part of another one.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        let mut json = self.json.clone();
+        json.insert("outcome".into(), Value::from(self.outcome.word()));
+        Value::Object(json)
+    }
+
     /// Sets an output that the action's [`Metadata`](crate::Metadata) declares; it stands in the
     /// JSON report as well, under the same name.
     #[must_use]

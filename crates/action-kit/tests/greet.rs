@@ -1,6 +1,8 @@
 //! The smallest action: the kit's own tests run it as a step of a workflow.
 
-use action_kit::{Common, Context, Failed, Failure, Metadata, Outcome, Reason, Report, Secret};
+use action_kit::{
+    Common, Context, Failed, Failure, Metadata, Outcome, Reason, Report, Secret, named,
+};
 use thiserror::Error;
 
 const METADATA: Metadata = Metadata {
@@ -79,6 +81,14 @@ async fn greet(inputs: Inputs, context: Context) -> Result<Report, Failed> {
     let _group = context.console.group("greetings");
     if let Some(password) = &inputs.password {
         tracing::info!("the password is {}", password.expose());
+    }
+    for other in &inputs.others {
+        named(other, async {
+            let _group = context.console.group("by name");
+            tracing::warn!("hello\nagain");
+            context.console.line("one\ntwo");
+        })
+        .await;
     }
     let people = std::iter::once(inputs.who)
         .chain(inputs.others)

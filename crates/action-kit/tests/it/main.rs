@@ -192,6 +192,17 @@ fn a_warning_is_one_annotation_with_its_lines_escaped() {
 }
 
 #[test]
+fn lines_of_named_work_begin_with_its_name_and_are_not_folded() {
+    let step = greet().input("who", "Ada").input("others", "Bob").run();
+    assert!(
+        step.log
+            .contains("\n[Bob] ── by name\n::warning::[Bob] hello%0Aagain\n[Bob] one\n[Bob] two\n"),
+        "{}",
+        step.log
+    );
+}
+
+#[test]
 fn format_json_prints_one_document() {
     let step = greet()
         .on_a_laptop()
