@@ -17,10 +17,10 @@ use crate::session::{Session, good_revision, left, remember_good};
 /// Installs or upgrades the release.
 pub(crate) async fn apply(session: &Session) -> Result<Report, DeployError> {
     let wanted = session.wanted()?;
-    let observed = look(session, &wanted).await?;
+    let observed = observe(session, &wanted, false).await?;
     let plan = review::make(session, &observed);
     session.context.console.line(plan.to_text());
-    review::check(session, &plan)?;
+    review::check(&session.inputs, &session.context, &plan)?;
     review::allowed(session, review::broken_policy(session, &observed))?;
     if !observed.namespace_exists {
         if !session.inputs.create_namespace {
@@ -33,36 +33,33 @@ pub(crate) async fn apply(session: &Session) -> Result<Report, DeployError> {
             .ensure_namespace(session.namespace.as_str())
             .await?;
     }
-    let mut lease = session.lock().await?;
-    let result = alone(session, &wanted, observed, &mut lease).await;
-    session.unlock(lease).await;
-    result
+    locked(session, &wanted, observed.namespace_exists).await
 }
 
-async fn look(session: &Session, wanted: &Wanted) -> Result<Observed, DeployError> {
-    observe(
-        session.cluster(),
-        &session.helm,
-        wanted,
-        session.namespace.as_str(),
-    )
-    .await
+/// Does the work as the only run that changes the release; `namespace_existed` before the run.
+pub(crate) async fn locked(
+    session: &Session,
+    wanted: &Wanted,
+    namespace_existed: bool,
+) -> Result<Report, DeployError> {
+    let mut lease = session.lock().await?;
+    let result = alone(session, wanted, namespace_existed, &mut lease).await;
+    session.unlock(lease).await;
+    result
 }
 
 /// Does the work, under the lease: what was observed before it was held is observed again.
 async fn alone(
     session: &Session,
     wanted: &Wanted,
-    before: Observed,
+    namespace_existed: bool,
     lease: &mut Lease,
 ) -> Result<Report, DeployError> {
     let started = Instant::now();
-    let mut observed = look(session, wanted).await?;
-    observed.namespace_exists = before.namespace_exists;
+    let mut observed = observe(session, wanted, false).await?;
+    observed.namespace_exists = namespace_existed;
     let plan = review::make(session, &observed);
-    if review::is_reviewed(session) {
-        review::check(session, &plan)?;
-    }
+    review::check(&session.inputs, &session.context, &plan)?;
     let good = good(&observed, lease);
     if plan.is_empty() {
         return unchanged(session, &observed, good, lease).await;
@@ -81,10 +78,7 @@ async fn alone(
         Err(error) => return Err(refused(session, error, &observed, good, lease).await),
     };
     let revision = rendered.version;
-    tracing::info!(
-        "release {} revision {revision}: applied",
-        session.inputs.release
-    );
+    tracing::info!("release {} revision {revision}: applied", session.release);
     let mut tracked = Vec::new();
     if session.inputs.wait {
         let objects = manifest::objects(&rendered.manifest, "the applied release")?;
@@ -104,7 +98,7 @@ async fn alone(
     let report = review::describe(report, &plan, &observed, &warnings);
     Ok(with_workloads(report, &tracked).line(format!(
         "release {} revision {revision} in {}: ready after {} s",
-        session.inputs.release,
+        session.release,
         session.namespace,
         started.elapsed().as_secs()
     )))
@@ -154,7 +148,7 @@ async fn refused(
         _ => go_back(session, good, lease).await,
     };
     DeployError::Apply {
-        release: session.inputs.release.to_string(),
+        release: session.release.to_string(),
         message,
         afterwards,
     }
@@ -193,7 +187,7 @@ async fn unchanged(
             Err(cause) if good == Some(revision) => {
                 show_logs(session, &cause);
                 return Err(DeployError::Rollout {
-                    release: session.inputs.release.to_string(),
+                    release: session.release.to_string(),
                     revision,
                     cause: Box::new(cause),
                     afterwards: "it was ready before and nothing was changed".into(),
@@ -208,12 +202,12 @@ async fn unchanged(
     let report = review::describe(with_previous(report, revision), &plan, observed, &[]);
     Ok(with_workloads(report, &tracked).line(format!(
         "release {} in {}: nothing to change, everything ready",
-        session.inputs.release, session.namespace
+        session.release, session.namespace
     )))
 }
 
 async fn mend(session: &Session, repair: Repair) -> Result<(), DeployError> {
-    let release = &session.inputs.release;
+    let release = &session.release;
     match repair {
         Repair::Forget(revision) => {
             tracing::warn!(
@@ -253,7 +247,7 @@ async fn broken(
     show_logs(session, &cause);
     tracing::info!("not ready: {cause}");
     DeployError::Rollout {
-        release: session.inputs.release.to_string(),
+        release: session.release.to_string(),
         revision,
         cause: Box::new(cause),
         afterwards: go_back(session, good, lease).await,

@@ -41,7 +41,7 @@ impl Chart {
         if text.starts_with("oci://") {
             return Ok(Self::Registry(text.into()));
         }
-        if built_in().any(|name| name == text) {
+        if is_built_in(text) {
             return Ok(Self::BuiltIn(text.into()));
         }
         let path = workspace.join(text);
@@ -66,6 +66,11 @@ impl Chart {
             Self::Repository { url, name } => vec![name.clone(), "--repo".into(), url.clone()],
         })
     }
+}
+
+/// Says whether a built-in chart has this name.
+pub(crate) fn is_built_in(name: &str) -> bool {
+    built_in().any(|known| known == name)
 }
 
 fn built_in() -> impl Iterator<Item = &'static str> {

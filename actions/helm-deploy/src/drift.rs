@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 
-use action_kit::{Failed, Outcome};
+use action_kit::{Failed, Outcome, Report};
 use cluster::{Attempt, Conflict, Trial, at_field};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -75,18 +75,30 @@ impl Finding {
 }
 
 /// Looks for drift and tells it.
-pub(crate) async fn show(session: &Session) -> Result<action_kit::Report, Failed> {
+pub(crate) async fn show(session: &Session) -> Result<Report, Failed> {
+    let (report, drifted) = find(session).await?;
+    if drifted > 0 && session.inputs.fail_on_drift {
+        let error = DeployError::Drifted {
+            subject: format!("{}/{}", session.namespace, session.release),
+            count: drifted,
+        };
+        return Err(Failed::from(error).with(report));
+    }
+    Ok(report)
+}
+
+/// Looks for drift; gives what is found, and how many objects drifted.
+pub(crate) async fn find(session: &Session) -> Result<(Report, usize), DeployError> {
     let mut observed = Observed::default();
     release(&session.helm, &mut observed).await?;
-    let (Some(live), name) = (&observed.live, &session.inputs.release) else {
+    let (Some(live), name) = (&observed.live, &session.release) else {
         return Err(DeployError::NotFound {
             doing: format!(
                 "look for drift in `{}/{}`",
-                session.namespace, session.inputs.release
+                session.namespace, session.release
             ),
-            what: format!("a deployed revision of `{}`", session.inputs.release),
-        }
-        .into());
+            what: format!("a deployed revision of `{}`", session.release),
+        });
     };
     let findings = look(session, &live.objects).await?;
     let subject = format!("{}/{name}", session.namespace);
@@ -102,14 +114,7 @@ pub(crate) async fn show(session: &Session) -> Result<action_kit::Report, Failed
         .field("drift", &findings)
         .markdown(to_markdown(&subject, &findings))
         .line(to_text(&subject, &findings));
-    if drifted > 0 && session.inputs.fail_on_drift {
-        let error = DeployError::Drifted {
-            subject,
-            count: drifted,
-        };
-        return Err(Failed::from(error).with(report));
-    }
-    Ok(report)
+    Ok((report, drifted))
 }
 
 /// Asks the API server about each object of the release.
@@ -117,7 +122,7 @@ async fn look(session: &Session, objects: &Objects) -> Result<Vec<Finding>, Depl
     let namespace = session.namespace.as_str();
     let marked: Vec<Value> = objects
         .values()
-        .map(|object| marked(object, session.inputs.release.as_str(), namespace))
+        .map(|object| marked(object, session.release.as_str(), namespace))
         .collect();
     let trial = |force| Trial {
         manager: HELM,

@@ -2,15 +2,37 @@
 
 use std::path::PathBuf;
 
-use action_kit::{CommandError, Failure, Reason};
+use action_kit::{CommandError, Failed, Failure, Reason};
 use cluster::{ClusterError, ErrorKind};
 use thiserror::Error;
 
 use crate::foresee::Warning;
+use crate::inputs::{Name, SubjectError};
+use crate::platform::PlatformError;
+
+/// What Helm says when an object is of a kind that is not there.
+const UNKNOWN_KIND: &str = "no matches for kind";
 
 /// The action does not succeed.
 #[derive(Debug, Error)]
 pub enum DeployError {
+    /// The inputs do not say what to deploy.
+    #[error(transparent)]
+    Subject(#[from] SubjectError),
+    /// The file of the platform cannot be used.
+    #[error(transparent)]
+    Platform(#[from] PlatformError),
+    /// The file of the platform cannot be written.
+    #[error("write the pins")]
+    PinFile(#[source] std::io::Error),
+    /// Releases of the platform failed.
+    #[error("{}", failures(failed, skipped))]
+    Releases {
+        /// The releases, and why.
+        failed: Vec<(Name, Failed)>,
+        /// Those that were not begun, and what each of them needs.
+        skipped: Vec<(Name, Name)>,
+    },
     /// Neither a kubeconfig nor a cluster is given.
     #[error("no cluster is named: `kubeconfig` and `cluster` are both empty")]
     NoCluster,
@@ -161,10 +183,24 @@ pub enum DeployError {
     Account(#[from] aws_account::AccountError),
 }
 
+impl DeployError {
+    /// Says whether the API server does not know a kind.
+    pub(crate) fn is_unknown_kind(&self) -> bool {
+        matches!(self, Self::Helm { message, .. } if message.contains(UNKNOWN_KIND))
+    }
+}
+
 impl Failure for DeployError {
     fn reason(&self) -> Reason {
         match self {
-            Self::NoCluster
+            Self::Platform(error) => error.reason(),
+            Self::Releases { failed, .. } => {
+                let first = failed.first();
+                first.map_or(Reason::Bug, |(_, failed)| failed.reason())
+            }
+            Self::Subject(_)
+            | Self::PinFile(_)
+            | Self::NoCluster
             | Self::Namespace(_)
             | Self::UnknownChart { .. }
             | Self::NoValuesFile { .. }
@@ -190,6 +226,12 @@ impl Failure for DeployError {
 
     fn hints(&self) -> Vec<String> {
         let hint = match self {
+            Self::Subject(error) => error.hint(),
+            Self::Platform(error) => return error.hints(),
+            Self::PinFile(_) => "`mode: pin` writes the file that `platform` names",
+            Self::Releases { failed, .. } => {
+                return distinct(failed.iter().flat_map(|(_, failed)| failed.hints()));
+            }
             Self::NoCluster => {
                 "give `kubeconfig` (a path, or the content from a secret), or `cluster` and `region` for EKS"
             }
@@ -220,7 +262,7 @@ impl Failure for DeployError {
                 return helm_hint(message).map(String::from).into_iter().collect();
             }
             Self::Foreseen { warnings, .. } | Self::Policy { warnings, .. } => {
-                return distinct_hints(warnings);
+                return distinct(warnings.iter().map(|warning| warning.hint.clone()));
             }
             Self::Drifted { .. } => {
                 "the summary names them; undo by hand what was done by hand, or write it into the values and apply them"
@@ -235,16 +277,20 @@ impl Failure for DeployError {
     }
 
     fn position(&self) -> Option<action_kit::Position> {
-        let Self::Values {
-            file: Some(file), ..
-        } = self
-        else {
-            return None;
-        };
-        Some(action_kit::Position {
-            file: file.clone(),
-            line: None,
-        })
+        match self {
+            Self::Values {
+                file: Some(file), ..
+            } => Some(action_kit::Position {
+                file: file.clone(),
+                line: None,
+            }),
+            Self::Platform(error) => error.position(),
+            Self::Releases { failed, .. } => {
+                let mut places = failed.iter();
+                places.find_map(|(_, failed)| failed.failure().position())
+            }
+            _ => None,
+        }
     }
 }
 
@@ -266,19 +312,29 @@ fn told(warnings: &[Warning]) -> String {
     told.join("; ")
 }
 
-fn distinct_hints(warnings: &[Warning]) -> Vec<String> {
-    let mut hints: Vec<String> = Vec::new();
-    for warning in warnings {
-        if !hints.contains(&warning.hint) {
-            hints.push(warning.hint.clone());
+fn failures(failed: &[(Name, Failed)], skipped: &[(Name, Name)]) -> String {
+    let failed = failed
+        .iter()
+        .map(|(name, failed)| format!("`{name}`: {}", failed.chain().join(": ")));
+    let skipped = skipped
+        .iter()
+        .map(|(name, need)| format!("`{name}` is skipped: it needs `{need}`"));
+    failed.chain(skipped).collect::<Vec<_>>().join("; ")
+}
+
+fn distinct(hints: impl Iterator<Item = String>) -> Vec<String> {
+    let mut distinct: Vec<String> = Vec::new();
+    for hint in hints {
+        if !distinct.contains(&hint) {
+            distinct.push(hint);
         }
     }
-    hints
+    distinct
 }
 
 /// Says what to do about a refusal, when its words tell.
 pub(crate) fn helm_hint(message: &str) -> Option<&'static str> {
-    Some(if message.contains("no matches for kind") {
+    Some(if message.contains(UNKNOWN_KIND) {
         "install the operator or the CRDs that define this kind first"
     } else if message.contains("conflict") {
         "another field manager owns the field (an autoscaler owns replicas): take the field out of the chart's values, or out of the other manager's hands"

@@ -17,6 +17,24 @@ use crate::inputs::{Image, Inputs};
 /// How many revisions Helm keeps.
 const HISTORY: u32 = 10;
 
+/// What Helm reads of the environment.
+const VARIABLES: [&str; 5] = [
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "SSL_CERT_FILE",
+    "DOCKER_CONFIG",
+    "HELM_REGISTRY_CONFIG",
+];
+/// What a program that gets a token for the cluster reads of it.
+const AWS_VARIABLES: [&str; 6] = [
+    "AWS_PROFILE",
+    "AWS_REGION",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_ENDPOINT_URL",
+];
+
 /// Helm, pointed to a cluster, a release and its namespace.
 #[derive(Debug)]
 pub(crate) struct Helm {
@@ -97,18 +115,13 @@ impl Rendered {
 }
 
 impl Wanted {
-    /// Takes chart and values from the inputs.
+    /// Takes chart and values from the inputs; `archive` is the chart, when it was fetched already.
     pub(crate) fn new(
         inputs: &Inputs,
+        archive: Option<&Path>,
         context: &Context,
         scratch: &Path,
     ) -> Result<Self, DeployError> {
-        let workspace = context.environment.workspace();
-        let chart = Chart::find(
-            &inputs.chart,
-            inputs.chart_repository.as_deref(),
-            &workspace,
-        )?;
         let mut values = Vec::new();
         for file in &inputs.values {
             let path = context.path(file);
@@ -126,17 +139,27 @@ impl Wanted {
                 format!("image.repository={repository},image.digest={digest}"),
             ]);
         }
-        let mut chart = chart.arguments(scratch)?;
-        if let Some(version) = &inputs.chart_version {
-            chart.extend(["--version".into(), version.clone()]);
-        }
         Ok(Self {
             name: inputs.chart.clone(),
-            chart,
+            chart: match archive {
+                Some(archive) => vec![archive.display().to_string()],
+                None => chart(inputs, context, scratch)?,
+            },
             values,
             file: inputs.values.last().cloned(),
         })
     }
+}
+
+/// Gives the words by which `helm` is pointed to the chart of the inputs.
+fn chart(inputs: &Inputs, context: &Context, scratch: &Path) -> Result<Vec<String>, DeployError> {
+    let repository = inputs.chart_repository.as_deref();
+    let workspace = context.environment.workspace();
+    let mut words = Chart::find(&inputs.chart, repository, &workspace)?.arguments(scratch)?;
+    if let Some(version) = &inputs.chart_version {
+        words.extend(["--version".into(), version.clone()]);
+    }
+    Ok(words)
 }
 
 impl Helm {
@@ -148,44 +171,67 @@ impl Helm {
         namespace: &str,
         context: &Context,
     ) -> Result<Self, DeployError> {
-        let scratch = TempDir::with_prefix("helm-deploy-").map_err(DeployError::Scratch)?;
-        fs_err::write(scratch.path().join("kubeconfig"), cluster.kubeconfig())
+        let mut helm = Self::without_cluster(context)?;
+        fs_err::write(helm.scratch().join("kubeconfig"), cluster.kubeconfig())
             .map_err(DeployError::Scratch)?;
-        let mut variables = BTreeMap::new();
-        let passed: &[&str] = if cluster.runs_a_program() {
-            &[
-                "AWS_PROFILE",
-                "AWS_REGION",
-                "AWS_ACCESS_KEY_ID",
-                "AWS_SECRET_ACCESS_KEY",
-                "AWS_SESSION_TOKEN",
-                "AWS_ENDPOINT_URL",
-            ]
-        } else {
-            &[]
-        };
-        for name in passed.iter().chain(&[
-            "HTTPS_PROXY",
-            "NO_PROXY",
-            "SSL_CERT_FILE",
-            "DOCKER_CONFIG",
-            "HELM_REGISTRY_CONFIG",
-        ]) {
-            if let Some(value) = context.environment.get(name) {
-                variables.insert(*name, value.to_owned());
-            }
+        if cluster.runs_a_program() {
+            helm.pass(context, &AWS_VARIABLES);
         }
         Ok(Self {
-            scratch,
             release: release.into(),
             namespace: namespace.into(),
-            variables,
+            ..helm
         })
+    }
+
+    /// Prepares Helm for what needs no cluster.
+    pub(crate) fn without_cluster(context: &Context) -> Result<Self, DeployError> {
+        let mut helm = Self {
+            scratch: TempDir::with_prefix("helm-deploy-").map_err(DeployError::Scratch)?,
+            release: String::new(),
+            namespace: String::new(),
+            variables: BTreeMap::new(),
+        };
+        helm.pass(context, &VARIABLES);
+        Ok(helm)
+    }
+
+    fn pass(&mut self, context: &Context, names: &[&'static str]) {
+        for name in names {
+            if let Some(value) = context.environment.get(name) {
+                self.variables.insert(*name, value.to_owned());
+            }
+        }
     }
 
     /// Gives the folder for what lives as long as the run.
     pub(crate) fn scratch(&self) -> &Path {
         self.scratch.path()
+    }
+
+    /// Fetches a chart from a registry or a repository; gives its archive, which stays as long as
+    /// the run.
+    pub(crate) async fn pull(
+        &self,
+        chart: &str,
+        repository: Option<&str>,
+        version: &str,
+    ) -> Result<PathBuf, DeployError> {
+        let folder = TempDir::new_in(self.scratch()).map_err(DeployError::Scratch)?;
+        let folder = folder.keep();
+        let place = folder.display().to_string();
+        let mut arguments = vec!["pull", chart, "--version", version, "--destination", &place];
+        if let Some(url) = repository {
+            arguments.extend(["--repo", url]);
+        }
+        let answer = self.run(&arguments).await;
+        answer.map_err(|error| unloaded(error, chart))?;
+        let mut files = fs_err::read_dir(&folder).map_err(DeployError::Scratch)?;
+        let archive = files.find_map(|entry| Some(entry.ok()?.path()));
+        archive.ok_or_else(|| DeployError::Chart {
+            chart: chart.into(),
+            message: "`helm pull` wrote no archive".into(),
+        })
     }
 
     /// Renders what an upgrade would apply.
@@ -216,13 +262,7 @@ impl Helm {
     pub(crate) async fn crds(&self, wanted: &Wanted) -> Result<String, DeployError> {
         let arguments = [&["show", "crds"], strings(&wanted.chart).as_slice()].concat();
         let answer = self.run(&arguments).await;
-        answer.map_err(|error| match error {
-            CommandError::Status { tail, .. } => DeployError::Chart {
-                chart: wanted.name.clone(),
-                message: plain(&tail),
-            },
-            error @ CommandError::Start { .. } => DeployError::Program(error),
-        })
+        answer.map_err(|error| unloaded(error, &wanted.name))
     }
 
     /// Installs or upgrades, and returns as soon as the objects are applied and the hooks are done.
@@ -348,6 +388,16 @@ fn ended(error: CommandError, doing: &str) -> DeployError {
     match error {
         CommandError::Status { tail, .. } => DeployError::Helm {
             doing: doing.into(),
+            message: plain(&tail),
+        },
+        error @ CommandError::Start { .. } => DeployError::Program(error),
+    }
+}
+
+fn unloaded(error: CommandError, chart: &str) -> DeployError {
+    match error {
+        CommandError::Status { tail, .. } => DeployError::Chart {
+            chart: chart.into(),
             message: plain(&tail),
         },
         error @ CommandError::Start { .. } => DeployError::Program(error),

@@ -8,7 +8,7 @@ use action_kit::Common;
 use clap::{ArgAction, ValueEnum};
 use github::CommentInputs;
 use plan::Digest;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// What to do with the release.
@@ -20,6 +20,8 @@ pub enum Mode {
     Apply,
     /// Look for what was changed beside the release, and change nothing
     Drift,
+    /// Look up the digests of charts from outside, and write them into the file of the platform
+    Pin,
     /// Go back to an earlier revision
     Rollback,
     /// Take the release out of the cluster
@@ -37,6 +39,9 @@ pub enum Policy {
     Refuse,
 }
 
+/// The chart of a release for which none is named.
+const DEFAULT_CHART: &str = "fastapi-app";
+
 /// What the action takes.
 #[derive(clap::Args, Clone, Debug)]
 #[expect(
@@ -48,9 +53,18 @@ pub struct Inputs {
     #[arg(long, value_enum, default_value = "plan")]
     pub mode: Mode,
 
-    /// The release's name
+    /// The release's name; one of `release` and `platform` is needed
     #[arg(long, value_name = "NAME")]
-    pub release: Name,
+    pub release: Option<Name>,
+
+    /// File that says which releases run below the application: all of them in one run, each after
+    /// those that it needs
+    #[arg(long, value_name = "FILE")]
+    pub platform: Option<PathBuf>,
+
+    /// Environment whose values the releases of `platform` take
+    #[arg(long, value_name = "NAME")]
+    pub environment: Option<String>,
 
     /// Namespace of the release; by default the kubeconfig's
     #[arg(long, value_name = "NAME")]
@@ -58,7 +72,7 @@ pub struct Inputs {
 
     /// The chart: `fastapi-app` or `fastapi-database` (built in), a folder or archive, an
     /// `oci://` reference, or a chart's name in `chart-repository`
-    #[arg(long, value_name = "CHART", default_value = "fastapi-app")]
+    #[arg(long, value_name = "CHART", default_value = DEFAULT_CHART)]
     pub chart: String,
 
     /// Address of the repository that holds the chart
@@ -156,8 +170,100 @@ impl AsRef<Common> for Inputs {
     }
 }
 
+/// What a run is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// One release.
+    Release(Name),
+    /// The releases of a file.
+    Platform(PathBuf),
+}
+
+/// The inputs do not say what the run is about.
+#[derive(Debug, Error)]
+pub enum SubjectError {
+    /// There is nothing to deploy.
+    #[error("neither `release` nor `platform` is given")]
+    Nothing,
+    /// The file says what these inputs say of one release.
+    #[error("`platform` does not go with `{}`", inputs.join("`, `"))]
+    Unfit {
+        /// The inputs.
+        inputs: Vec<&'static str>,
+    },
+    /// The mode is for one release.
+    #[error("`platform` goes with the modes plan, apply, drift and pin only")]
+    Mode,
+    /// The mode is for a platform.
+    #[error("`mode: pin` writes into the file of a `platform`, and none is given")]
+    Pin,
+    /// A version is given, and several charts could take it.
+    #[error("`chart-version` is given, and no `release` whose chart it is a version of")]
+    WhichRelease,
+    /// There is no file in which an environment could stand.
+    #[error("`environment` is `{0}`, and there is no `platform` with values for it")]
+    NoPlatform(String),
+}
+
+impl SubjectError {
+    /// Says what to do.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Nothing => {
+                "name one `release`, or the file with the releases of a platform in `platform`"
+            }
+            Self::Unfit { .. } => {
+                "leave them out: the file says which releases there are, and what each is made of"
+            }
+            Self::Mode => "name one `release` to go back with it or to take it out",
+            Self::Pin => "name the file in `platform`",
+            Self::WhichRelease => "name one `release` of the file, or leave `chart-version` out",
+            Self::NoPlatform(_) => {
+                "leave it out, and name the values files of a `release` in `values`"
+            }
+        }
+    }
+}
+
+impl Inputs {
+    /// Tells what the run is about, and refuses inputs that say something else as well.
+    pub fn subject(&self) -> Result<Subject, SubjectError> {
+        let Some(file) = &self.platform else {
+            if let Some(environment) = &self.environment {
+                return Err(SubjectError::NoPlatform(environment.clone()));
+            }
+            if self.mode == Mode::Pin {
+                return Err(SubjectError::Pin);
+            }
+            let release = self.release.clone().ok_or(SubjectError::Nothing)?;
+            return Ok(Subject::Release(release));
+        };
+        let pins = self.mode == Mode::Pin;
+        let inputs = [
+            ("release", self.release.is_some() && !pins),
+            ("namespace", self.namespace.is_some()),
+            ("chart", self.chart != DEFAULT_CHART),
+            ("chart-repository", self.chart_repository.is_some()),
+            ("chart-version", self.chart_version.is_some() && !pins),
+            ("values", !self.values.is_empty()),
+            ("set", !self.set.is_empty()),
+            ("image", self.image.is_some()),
+            ("revision", self.revision.is_some()),
+        ];
+        let given = inputs.into_iter().filter(|(_, given)| *given);
+        let inputs: Vec<&str> = given.map(|(name, _)| name).collect();
+        if inputs.is_empty() {
+            Ok(Subject::Platform(file.clone()))
+        } else {
+            Err(SubjectError::Unfit { inputs })
+        }
+    }
+}
+
 /// A name that Kubernetes takes for namespaces and Helm for releases.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Name(String);
 
 /// A text is no name.
@@ -188,6 +294,14 @@ impl FromStr for Name {
         } else {
             Err(NameError(text.into()))
         }
+    }
+}
+
+impl TryFrom<String> for Name {
+    type Error = NameError;
+
+    fn try_from(text: String) -> Result<Self, NameError> {
+        text.parse()
     }
 }
 

@@ -15,6 +15,7 @@ pub mod inputs;
 mod manifest;
 mod observe;
 pub mod plan;
+pub mod platform;
 pub mod pods;
 mod revert;
 mod review;
@@ -22,8 +23,10 @@ mod session;
 
 pub use error::DeployError;
 pub use helm::Revision;
-pub use inputs::{Inputs, Mode};
+pub use inputs::{Inputs, Mode, Subject};
 pub use manifest::{ObjectId, Objects, changed_fields, difference, objects};
+
+use std::sync::Arc;
 
 use action_kit::{Context, Failed, Metadata, Report};
 
@@ -45,6 +48,10 @@ pub const METADATA: Metadata = Metadata {
             "drifted",
             "How many objects are not what the release says, found by `drift`",
         ),
+        (
+            "outcomes",
+            "The outcome of each release of a `platform`: a JSON object, by the releases' names",
+        ),
     ],
     icon: "anchor",
     color: "blue",
@@ -52,13 +59,19 @@ pub const METADATA: Metadata = Metadata {
 
 /// Runs the action.
 pub async fn run(inputs: Inputs, context: Context) -> Result<Report, Failed> {
+    let release = match inputs.subject().map_err(DeployError::from)? {
+        Subject::Release(release) => release,
+        Subject::Platform(file) => return platform::run(&file, inputs, context).await,
+    };
     let mode = inputs.mode;
-    let session = session::Session::open(inputs, context).await?;
+    let access = Arc::new(access::Access::open(&inputs, &context).await?);
+    let session = session::Session::open(access, release, inputs, context)?;
     Ok(match mode {
         Mode::Plan => return review::show(&session).await,
         Mode::Drift => return drift::show(&session).await,
         Mode::Apply => apply::apply(&session).await?,
         Mode::Rollback => revert::rollback(&session).await?,
         Mode::Uninstall => revert::uninstall(&session).await?,
+        Mode::Pin => return Err(DeployError::from(inputs::SubjectError::Pin).into()),
     })
 }

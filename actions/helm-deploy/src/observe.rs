@@ -9,17 +9,20 @@ use crate::error::DeployError;
 use crate::helm::{Helm, Rendering, Wanted};
 use crate::manifest::{self, ObjectId, Objects};
 use crate::plan::{Definition, Live, Observed, Repair};
+use crate::session::Session;
 
 /// The name under which Helm owns fields.
 pub(crate) const HELM: &str = "helm";
 
-/// Reads everything that the plan of an installation or upgrade is made from.
+/// Reads everything that the plan of an installation or upgrade is made from. What is `early` has
+/// kinds that other releases bring: nobody can check its objects yet.
 pub(crate) async fn observe(
-    cluster: &Cluster,
-    helm: &Helm,
+    session: &Session,
     wanted: &Wanted,
-    namespace: &str,
+    early: bool,
 ) -> Result<Observed, DeployError> {
+    let (cluster, helm) = (session.cluster(), &session.helm);
+    let namespace = session.namespace.as_str();
     let mut observed = Observed::default();
     let (namespace_exists, definitions, ()) = tokio::try_join!(
         async { Ok(cluster.has_namespace(namespace).await?) },
@@ -28,7 +31,7 @@ pub(crate) async fn observe(
     )?;
     observed.namespace_exists = namespace_exists;
     observed.crds = missing_crds(cluster, &definitions).await?;
-    let how = if !observed.crds.is_empty() {
+    let how = if early || !observed.crds.is_empty() {
         Rendering::Unchecked
     } else if observed.is_busy() {
         Rendering::BesidePending

@@ -11,7 +11,7 @@ use crate::session::{Session, good_revision};
 
 /// Goes back to an earlier revision.
 pub(crate) async fn rollback(session: &Session) -> Result<Report, DeployError> {
-    let name = &session.inputs.release;
+    let name = &session.release;
     let observed = kept(session).await?;
     if observed.revisions.is_empty() {
         return Err(not_found(session, format!("release `{name}`")));
@@ -73,17 +73,14 @@ fn target(session: &Session, observed: &Observed, good: Option<u32>) -> Result<u
 
 fn not_found(session: &Session, what: String) -> DeployError {
     DeployError::NotFound {
-        doing: format!(
-            "go back in `{}/{}`",
-            session.namespace, session.inputs.release
-        ),
+        doing: format!("go back in `{}/{}`", session.namespace, session.release),
         what,
     }
 }
 
 /// Takes the release out of the cluster.
 pub(crate) async fn uninstall(session: &Session) -> Result<Report, DeployError> {
-    let name = &session.inputs.release;
+    let name = &session.release;
     let observed = kept(session).await?;
     if observed.revisions.is_empty() {
         return Ok(session

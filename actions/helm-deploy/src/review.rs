@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
-use action_kit::{Failed, Outcome, Report};
+use action_kit::{Context, Failed, Outcome, Report};
 use plan::Plan;
 
 use crate::error::DeployError;
 use crate::foresee::{Warning, foresee};
-use crate::inputs::Policy;
+use crate::inputs::{Inputs, Policy};
 use crate::observe::{attempts, observe};
 use crate::plan::{Observed, differences};
 use crate::pods::policy;
@@ -20,7 +20,7 @@ const LONGEST_DIFFERENCE: usize = 20_000;
 pub(crate) fn make(session: &Session, observed: &Observed) -> Plan {
     crate::plan::plan(
         &session.namespace,
-        &session.inputs.release,
+        &session.release,
         observed,
         jiff::Timestamp::now().to_string(),
     )
@@ -29,27 +29,15 @@ pub(crate) fn make(session: &Session, observed: &Observed) -> Plan {
 /// Shows what `apply` would do.
 pub(crate) async fn show(session: &Session) -> Result<Report, Failed> {
     let wanted = session.wanted()?;
-    let mut observed = observe(
-        session.cluster(),
-        &session.helm,
-        &wanted,
-        session.namespace.as_str(),
-    )
-    .await?;
+    let mut observed = observe(session, &wanted, false).await?;
     let plan = make(session, &observed);
-    if let Some(file) = &session.inputs.plan_file {
-        let path = session.context.path(file);
-        let folder = path.parent().map_or(Ok(()), fs_err::create_dir_all);
-        folder
-            .and_then(|()| fs_err::write(&path, format!("{}\n", plan.to_json())))
-            .map_err(DeployError::PlanFile)?;
-    }
+    save(&session.inputs, &session.context, &plan)?;
     let outcome = if plan.is_empty() {
         Outcome::Unchanged
     } else {
         Outcome::Planned
     };
-    print_differences(session, &observed);
+    print_differences(&session.context, "", &observed);
     let mut warnings = broken_policy(session, &observed);
     let breaks = warnings.clone();
     if !plan.is_empty() {
@@ -67,6 +55,18 @@ pub(crate) async fn show(session: &Session) -> Result<Report, Failed> {
     }
 }
 
+/// Writes the plan into the file that the inputs name.
+pub(crate) fn save(inputs: &Inputs, context: &Context, plan: &Plan) -> Result<(), DeployError> {
+    let Some(file) = &inputs.plan_file else {
+        return Ok(());
+    };
+    let path = context.path(file);
+    let folder = path.parent().map_or(Ok(()), fs_err::create_dir_all);
+    folder
+        .and_then(|()| fs_err::write(&path, format!("{}\n", plan.to_json())))
+        .map_err(DeployError::PlanFile)
+}
+
 /// Finds what breaks the policy, unless nobody wants to know.
 pub(crate) fn broken_policy(session: &Session, observed: &Observed) -> Vec<Warning> {
     match session.inputs.policy {
@@ -79,7 +79,7 @@ pub(crate) fn broken_policy(session: &Session, observed: &Observed) -> Vec<Warni
 pub(crate) fn allowed(session: &Session, broken: Vec<Warning>) -> Result<(), DeployError> {
     if session.inputs.policy == Policy::Refuse && !broken.is_empty() {
         return Err(DeployError::Policy {
-            release: session.inputs.release.to_string(),
+            release: session.release.to_string(),
             warnings: broken,
         });
     }
@@ -102,7 +102,7 @@ pub(crate) fn possible(session: &Session, warnings: &[Warning]) -> Result<(), De
         return Ok(());
     }
     Err(DeployError::Foreseen {
-        release: session.inputs.release.to_string(),
+        release: session.release.to_string(),
         warnings: stops,
     })
 }
@@ -115,10 +115,9 @@ pub(crate) fn warn(warnings: &[Warning]) {
 }
 
 /// Refuses when a plan was reviewed and this is another.
-pub(crate) fn check(session: &Session, plan: &Plan) -> Result<(), DeployError> {
-    let inputs = &session.inputs;
+pub(crate) fn check(inputs: &Inputs, context: &Context, plan: &Plan) -> Result<(), DeployError> {
     if let Some(file) = &inputs.plan_file {
-        let path = session.context.path(file);
+        let path = context.path(file);
         let text = fs_err::read_to_string(&path).map_err(DeployError::PlanFile)?;
         let reviewed = Plan::parse(&text).map_err(|source| DeployError::Plan {
             file: file.clone(),
@@ -139,8 +138,8 @@ pub(crate) fn check(session: &Session, plan: &Plan) -> Result<(), DeployError> {
 }
 
 /// Says whether the inputs name a reviewed plan.
-pub(crate) fn is_reviewed(session: &Session) -> bool {
-    session.inputs.plan_file.is_some() || session.inputs.plan_digest.is_some()
+pub(crate) fn is_reviewed(inputs: &Inputs) -> bool {
+    inputs.plan_file.is_some() || inputs.plan_digest.is_some()
 }
 
 /// Puts the plan into a report.
@@ -150,13 +149,28 @@ pub(crate) fn describe(
     observed: &Observed,
     warnings: &[Warning],
 ) -> Report {
-    let differences = differences(observed);
-    let mut markdown = plan.to_markdown();
+    let markdown = plan.to_markdown() + &remarks(observed, warnings);
+    report
+        .output("plan-digest", plan.digest().to_string())
+        .field("plan", plan)
+        .field("warnings", warnings)
+        .field(
+            "differences",
+            differences(observed)
+                .into_iter()
+                .collect::<std::collections::BTreeMap<_, _>>(),
+        )
+        .markdown(markdown)
+}
+
+/// Renders warnings and differences as Markdown.
+pub(crate) fn remarks(observed: &Observed, warnings: &[Warning]) -> String {
+    let mut markdown = String::new();
     for warning in warnings {
         let _ = write!(markdown, "\n> ⚠ {warning}<br>{}\n", warning.hint);
     }
     let mut text = String::new();
-    for (object, difference) in &differences {
+    for (object, difference) in differences(observed) {
         let _ = writeln!(text, "# {object}\n{}", difference.trim_end());
     }
     if !text.is_empty() && text.len() <= LONGEST_DIFFERENCE {
@@ -165,28 +179,19 @@ pub(crate) fn describe(
             "\n<details><summary>What differs</summary>\n\n```diff\n{text}```\n\n</details>\n"
         );
     }
-    report
-        .output("plan-digest", plan.digest().to_string())
-        .field("plan", plan)
-        .field("warnings", warnings)
-        .field(
-            "differences",
-            differences
-                .into_iter()
-                .collect::<std::collections::BTreeMap<_, _>>(),
-        )
-        .markdown(markdown)
+    markdown
 }
 
-fn print_differences(session: &Session, observed: &Observed) {
+/// Shows what differs, object by object, each after `beginning`.
+pub(crate) fn print_differences(context: &Context, beginning: &str, observed: &Observed) {
     // A first installation differs in everything: the list of changes says it all.
     if observed.live.is_none() {
         return;
     }
     for (object, difference) in differences(observed) {
-        let _group = session.context.console.group(&object);
+        let _group = context.console.group(&format!("{beginning}{object}"));
         for line in difference.lines() {
-            session.context.console.line(line);
+            context.console.line(line);
         }
     }
 }

@@ -1,5 +1,7 @@
-//! One run: the inputs, the way to the cluster, and Helm pointed to it.
+//! One release: the inputs, the way to the cluster, and Helm pointed to it.
 
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use action_kit::{Context, Outcome, Report};
@@ -20,14 +22,21 @@ pub(crate) struct Session {
     pub(crate) inputs: Inputs,
     pub(crate) context: Context,
     pub(crate) helm: Helm,
+    pub(crate) release: Name,
     pub(crate) namespace: Name,
-    access: Access,
+    /// The chart's archive, when it was fetched already.
+    pub(crate) archive: Option<PathBuf>,
+    access: Arc<Access>,
 }
 
 impl Session {
-    /// Connects to the cluster and prepares Helm.
-    pub(crate) async fn open(inputs: Inputs, context: Context) -> Result<Self, DeployError> {
-        let access = Access::open(&inputs, &context).await?;
+    /// Prepares Helm for a release of a cluster.
+    pub(crate) fn open(
+        access: Arc<Access>,
+        release: Name,
+        inputs: Inputs,
+        context: Context,
+    ) -> Result<Self, DeployError> {
         let namespace = match &inputs.namespace {
             Some(namespace) => namespace.clone(),
             None => access
@@ -38,7 +47,7 @@ impl Session {
         };
         let helm = Helm::new(
             &access.cluster,
-            inputs.release.as_str(),
+            release.as_str(),
             namespace.as_str(),
             &context,
         )?;
@@ -46,7 +55,9 @@ impl Session {
             inputs,
             context,
             helm,
+            release,
             namespace,
+            archive: None,
             access,
         })
     }
@@ -56,7 +67,13 @@ impl Session {
     }
 
     pub(crate) fn wanted(&self) -> Result<Wanted, DeployError> {
-        Wanted::new(&self.inputs, &self.context, self.helm.scratch())
+        let scratch = self.helm.scratch();
+        Wanted::new(
+            &self.inputs,
+            self.archive.as_deref(),
+            &self.context,
+            scratch,
+        )
     }
 
     pub(crate) fn timeout(&self) -> Duration {
@@ -65,7 +82,7 @@ impl Session {
 
     /// Becomes the only run that changes the release.
     pub(crate) async fn lock(&self) -> Result<Lease, ClusterError> {
-        let name = format!("helm-deploy-{}", self.inputs.release);
+        let name = format!("helm-deploy-{}", self.release);
         Lease::acquire(
             self.cluster(),
             self.namespace.as_str(),
@@ -127,7 +144,7 @@ impl Session {
                 .unwrap_or_default()
         };
         Report::new(outcome)
-            .output("release", self.inputs.release.as_str())
+            .output("release", self.release.as_str())
             .output("namespace", self.namespace.as_str())
             .output("revision", number(revision))
             .output("image", image.unwrap_or_default())

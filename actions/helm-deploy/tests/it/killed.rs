@@ -28,7 +28,7 @@ done
 exit 1";
 
 /// Puts a program in Helm's place that does something at a call and is Helm otherwise.
-fn helm_that(at_rendering: &str, at_change: &str) -> TempDir {
+pub(crate) fn helm_that(at_rendering: &str, at_change: &str) -> TempDir {
     let folder = TempDir::new().expect("a folder");
     let program = folder.path().join("helm");
     let text = format!(
@@ -42,7 +42,7 @@ fn helm_that(at_rendering: &str, at_change: &str) -> TempDir {
     folder
 }
 
-fn with_helm(step: Step, folder: &Path) -> Step {
+pub(crate) fn with_helm(step: Step, folder: &Path) -> Step {
     step.env("PATH", format!("{}:/usr/bin:/bin", folder.display()))
 }
 

@@ -16,4 +16,7 @@ mod hooks;
 mod inputs;
 mod killed;
 mod planning;
+mod platform;
+mod platform_file;
+mod platform_pins;
 mod rollout;
