@@ -35,14 +35,7 @@ pub fn step() -> Step {
 
 fn run(cx: &Context) -> Result<Outcome> {
     application_namespace(cx)?;
-    let mut deployed = Vec::new();
-    for release in &releases::RELEASES {
-        deployed.push(releases::deploy(cx, release)?);
-        if release.name == "cert-manager" {
-            // What comes next is made of its resources.
-            checks::webhook_answers(cx)?;
-        }
-    }
+    let deployed = releases::deploy(cx)?;
     checks::postgresql_versions(cx)?;
     let certificate = checks::certificate(cx)?;
     let nodes = checks::traefik_answers(cx)?;

@@ -12,7 +12,6 @@ use serde_json::{Value, json};
 use super::releases::RELEASES;
 use super::{WEB_PORT, WEBSECURE_PORT};
 use crate::context::Context;
-use crate::state::write_whole;
 
 const ZONE: &str = "topology.kubernetes.io/zone";
 
@@ -78,25 +77,6 @@ pub fn postgresql_versions(cx: &Context) -> Result<()> {
     bail!(
         "the definition of `postgresql` allows {versions}, not 18: an older one was there before, remove it"
     );
-}
-
-/// Waits until cert-manager's webhook is believed: its certificate reaches the API server a moment
-/// after its pod is ready.
-pub fn webhook_answers(cx: &Context) -> Result<()> {
-    let issuer = json!({
-        "apiVersion": "cert-manager.io/v1",
-        "kind": "ClusterIssuer",
-        "metadata": {"name": "webhook-check"},
-        "spec": {"selfSigned": {}},
-    });
-    let file = cx.folder.join("manifests/webhook-check.yaml");
-    write_whole(&file, issuer.to_string().as_bytes())?;
-    let apply = ["apply", "--server-side", "--dry-run=server", "-f"];
-    cx.eventually(
-        "have cert-manager's webhook answer",
-        Duration::from_mins(2),
-        || cx.run(&cx.kubectl()?.args(apply).arg(&file)).map(|_| ()),
-    )
 }
 
 /// Asks the internal authority for a certificate, and gives what it issued.

@@ -1,4 +1,4 @@
-//! The releases of the platform, in the order in which they are installed.
+//! The releases of the platform, installed by one run of `helm-deploy`.
 
 use std::path::{Path, PathBuf};
 
@@ -20,6 +20,8 @@ pub struct Release {
     pub name: &'static str,
     pub namespace: &'static str,
     chart: Chart,
+    /// The releases that must be ready before.
+    needs: &'static [&'static str],
     /// Where the chart's values name an image, and which component goes there.
     images: &'static [(&'static str, &'static str, Part)],
 }
@@ -37,12 +39,14 @@ pub const RELEASES: [Release; 5] = [
         name: "traefik",
         namespace: "traefik",
         chart: Chart::Traefik,
+        needs: &[],
         images: &[("image.tag", "traefik", Part::Tag)],
     },
     Release {
         name: "cert-manager",
         namespace: "cert-manager",
         chart: Chart::CertManager,
+        needs: &[],
         images: &[
             ("image.tag", "cert-manager-controller", Part::Tag),
             ("webhook.image.tag", "cert-manager-webhook", Part::Tag),
@@ -53,18 +57,21 @@ pub const RELEASES: [Release; 5] = [
         name: "internal-ca",
         namespace: "cert-manager",
         chart: Chart::InternalCa,
+        needs: &["cert-manager"],
         images: &[],
     },
     Release {
         name: "metrics-server",
         namespace: "kube-system",
         chart: Chart::MetricsServer,
+        needs: &[],
         images: &[("image.tag", "metrics-server", Part::Tag)],
     },
     Release {
         name: "postgres-operator",
         namespace: "postgres-operator",
         chart: Chart::PostgresOperator,
+        needs: &[],
         images: &[
             ("image.tag", "postgres-operator", Part::Tag),
             ("configGeneral.docker_image", "spilo", Part::Reference),
@@ -82,11 +89,31 @@ pub struct Deployed {
     pub status: String,
 }
 
-/// Installs a release, or brings it up to date, and waits until it is ready: by the action
+/// Installs the releases, or brings them up to date, and waits until they are ready: by the action
 /// `helm-deploy`, as a job of a platform repository would.
-pub fn deploy(cx: &Context, release: &Release) -> Result<Deployed> {
-    cx.progress(format!("release {}", release.name));
+pub fn deploy(cx: &Context) -> Result<Vec<Deployed>> {
     let workspace = Workspace::of(cx)?;
+    let mut entries = Vec::new();
+    for release in &RELEASES {
+        entries.push(entry(cx, &workspace, release)?);
+    }
+    // JSON is YAML as well.
+    let file = serde_json::to_vec_pretty(&json!({ "releases": entries }))?;
+    write_whole(&workspace.folder.join("platform.yaml"), &file)?;
+    cx.progress(format!("{} releases", RELEASES.len()));
+    let step = ActionStep::new("helm-deploy", "platform", &cx.action_image("helm-deploy")?)
+        .with("mode", "apply")
+        .with("platform", "platform.yaml")
+        .with("kubeconfig", "kubeconfig")
+        .with("timeout-seconds", LIMIT_SECONDS.to_string());
+    cx.runner(&workspace.folder)
+        .run(&step)
+        .context("install the platform")?;
+    RELEASES.iter().map(|release| status(cx, release)).collect()
+}
+
+/// Puts what a release is made of into the workspace, and gives its entry of the file.
+fn entry(cx: &Context, workspace: &Workspace, release: &Release) -> Result<Value> {
     let chart = workspace.path("charts", release.name);
     charts::prepare(cx, release.chart, &chart)?;
     let mut values = Vec::new();
@@ -100,22 +127,13 @@ pub fn deploy(cx: &Context, release: &Release) -> Result<Deployed> {
     let versions =
         serde_json::to_vec_pretty(&versions(release)?).context("values that name images")?;
     values.push(workspace.write("versions", release.name, &versions)?);
-    let step = ActionStep::new(
-        "helm-deploy",
-        &format!("platform-{}", release.name),
-        &cx.action_image("helm-deploy")?,
-    )
-    .with("mode", "apply")
-    .with("release", release.name)
-    .with("namespace", release.namespace)
-    .with("chart", workspace.relative(&chart))
-    .with("values", values.join("\n"))
-    .with("kubeconfig", "kubeconfig")
-    .with("timeout-seconds", LIMIT_SECONDS.to_string());
-    cx.runner(&workspace.folder)
-        .run(&step)
-        .with_context(|| format!("install the release `{}`", release.name))?;
-    status(cx, release)
+    Ok(json!({
+        "name": release.name,
+        "namespace": release.namespace,
+        "chart": workspace.relative(&chart),
+        "values": values,
+        "needs": release.needs,
+    }))
 }
 
 /// What a platform repository would hold, as the action sees it.
