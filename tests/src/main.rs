@@ -20,6 +20,7 @@
 mod alone;
 mod bench;
 mod canary;
+mod cfn_guard;
 mod components;
 mod context;
 mod docker;

@@ -8,6 +8,7 @@ use oci_image::{Draft, Entries, Image, Layer, Platform};
 use oci_registry::{Blobs, Source};
 use sha2::{Digest as _, Sha256};
 
+use crate::cfn_guard;
 use crate::components::layers;
 use crate::context::Context;
 use crate::tools::{hex, key};
@@ -17,7 +18,11 @@ const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// The program of an action's image.
 const PROGRAM: &str = "/action";
 /// Programs that actions call, which their images hold in `/usr/local/bin`.
-const TOOLS: [(&str, &str); 2] = [("build-fastapi-image", "uv"), ("helm-deploy", "helm")];
+const TOOLS: [(&str, &str); 3] = [
+    ("build-fastapi-image", "uv"),
+    ("helm-deploy", "helm"),
+    ("provision-infra", cfn_guard::NAME),
+];
 
 /// An action's image and where its layers are.
 pub struct Packaged {

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::context::Context;
 use crate::state::write_whole;
-use crate::uv;
+use crate::{cfn_guard, uv};
 
 /// The Kubernetes version of the node image, in standard support on EKS.
 pub const KUBERNETES: &str = "v1.35.4";
@@ -150,8 +150,10 @@ fn all() -> impl Iterator<Item = &'static GoTool> {
 
 /// Gives the path of a built program, or of one of its other names.
 pub fn path(cx: &Context, name: &str) -> Result<PathBuf> {
-    if name == "uv" {
-        return uv::path(cx);
+    match name {
+        "uv" => return uv::path(cx),
+        cfn_guard::NAME => return cfn_guard::path(cx),
+        _ => {}
     }
     let tool = all()
         .find(|tool| tool.name == name || tool.links.contains(&name))

@@ -85,6 +85,10 @@ pub struct Inputs {
     #[arg(long, value_name = "FOLDER")]
     pub stacks: Option<PathBuf>,
 
+    /// Files and folders with rules for `cfn-guard`: `plan` and `apply` refuse templates that break one
+    #[arg(long, value_name = "PATH", action = clap::ArgAction::Append)]
+    pub guard_rules: Vec<PathBuf>,
+
     /// File that the plan is written to by `plan`, and compared with by `apply` and `destroy`
     #[arg(long, value_name = "FILE")]
     pub plan_file: Option<PathBuf>,

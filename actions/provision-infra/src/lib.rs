@@ -14,6 +14,7 @@ pub mod delegation;
 pub mod destroy;
 pub mod drift;
 pub mod error;
+pub mod guard;
 pub mod inputs;
 pub mod layers;
 pub mod leftovers;
@@ -204,6 +205,8 @@ impl<'a> Run<'a> {
         let layers = load(&target, inputs.scope, &workspace, folder)?;
         let dropped = match inputs.mode {
             Mode::Plan | Mode::Apply => {
+                let rules = inputs.guard_rules.iter().map(|path| workspace.join(path));
+                guard::check(&layers, &rules.collect::<Vec<_>>())?;
                 layers::load_dropped(&target, inputs.scope, &workspace, folder)?
             }
             _ => Vec::new(),

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 
+use crate::cfn_guard;
 use crate::context::{Context, Source};
 use crate::github_schemas;
 use crate::state::sweep;
@@ -37,6 +38,9 @@ fn run(cx: &Context) -> Result<Outcome> {
     }
     if github_schemas::fetch(cx).context("fetch the description of GitHub's API")? {
         built.push("github-schemas");
+    }
+    if cfn_guard::build(cx).context("build `cfn-guard`")? {
+        built.push(cfn_guard::NAME);
     }
     for tool in &wanted {
         let started = Instant::now();

@@ -11,6 +11,7 @@ mod bootstrap;
 mod config;
 mod drift;
 mod faults;
+mod guard;
 mod inputs;
 mod killed;
 mod leftovers;
