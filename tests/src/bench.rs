@@ -2,6 +2,7 @@
 
 mod contender;
 mod daemon;
+mod deploy;
 mod disk;
 mod group;
 mod index;
@@ -67,6 +68,8 @@ pub enum Arguments {
     /// Compare build-fastapi-image with BuildKit and buildah
     #[command(after_help = HELP)]
     Image(ImageArguments),
+    /// Compare helm-deploy with helm
+    Deploy(deploy::Arguments),
 }
 
 #[derive(clap::Args)]
@@ -81,7 +84,10 @@ pub struct ImageArguments {
 
 /// Runs a benchmark.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let Arguments::Image(arguments) = arguments;
+    let arguments = match arguments {
+        Arguments::Image(arguments) => arguments,
+        Arguments::Deploy(arguments) => return deploy::run(arguments),
+    };
     let contenders = contender::choose(&arguments.only)?;
     let cx = Context::open(None)?;
     let Some(_lock) = state::lock(&cx.folder)? else {

@@ -159,6 +159,16 @@ pub fn quick() -> Result<Vec<Shown>> {
     Ok(gallery)
 }
 
+/// Lets cases happen, each also with helm itself, whether or not all is as recorded.
+pub fn beside_helm(cx: &Context, only: &[String]) -> Result<Vec<Shown>> {
+    let arguments = Arguments {
+        compare: true,
+        ..Arguments::default()
+    };
+    let cases = case::choose(only)?.into_iter();
+    cases.map(|case| show(cx, case, &arguments)).collect()
+}
+
 /// Lets a case happen in a namespace of its own, which is gone afterwards whatever happened.
 fn show(cx: &Context, case: &'static Case, arguments: &Arguments) -> Result<Shown> {
     cx.progress(case.about);
@@ -255,7 +265,8 @@ fn chart(cx: &Context, case: &Case, name: &str) -> Result<PathBuf> {
     Ok(workspace)
 }
 
-fn image() -> String {
+/// Gives the image of the pods.
+pub fn image() -> String {
     format!("{}/library/python:3.14-slim", registry::name())
 }
 
@@ -389,7 +400,8 @@ fn write(cx: &Context, gallery: &[Shown]) -> Result<()> {
     write_whole(&cx.folder.join("gallery.json"), json.as_bytes())
 }
 
-fn table(gallery: &[Shown]) -> String {
+/// Writes the table for people.
+pub fn table(gallery: &[Shown]) -> String {
     let mut text = String::from(
         "| case | said after | at most | helm said after | |\n|---|---:|---:|---:|---|\n",
     );
