@@ -13,6 +13,7 @@ use crate::observe::{definitions, observe};
 use crate::plan::{Observed, Repair};
 use crate::review;
 use crate::session::{Session, good_revision, left, remember_good};
+use crate::traffic::{Broken, Target, Traffic, follow};
 
 /// Installs or upgrades the release.
 pub(crate) async fn apply(session: &Session) -> Result<Report, DeployError> {
@@ -68,6 +69,7 @@ async fn alone(
     warnings.extend(review::tried(session, &mut observed).await?);
     review::warn(&warnings);
     review::possible(session, &warnings)?;
+    let traffic = traffic(session, &observed).await?;
     prepare(session, wanted, &observed, lease).await?;
     let applied = session
         .helm
@@ -80,20 +82,24 @@ async fn alone(
     let revision = rendered.version;
     tracing::info!("release {} revision {revision}: applied", session.release);
     let mut tracked = Vec::new();
+    let mut tally = None;
     if session.inputs.wait {
         let objects = manifest::objects(&rendered.manifest, "the applied release")?;
-        match session
-            .track(&objects, left(session.timeout(), started))
-            .await
-        {
-            Ok(ready) => tracked = ready,
+        let rollout = Box::pin(session.track(&objects, left(session.timeout(), started)));
+        match follow(traffic, session.inputs.traffic.traffic_failures, rollout).await {
+            Ok(ready) => (tracked, tally) = ready,
             Err(cause) => return Err(broken(session, revision, cause, good, lease).await),
         }
         remember_good(lease, revision).await?;
     }
     let report = session
         .report(Outcome::Done, Some(revision))
-        .field("seconds", started.elapsed().as_secs());
+        .field("seconds", started.elapsed().as_secs())
+        .field("traffic", &tally);
+    let report = match tally {
+        Some(tally) => report.line(format!("during the rollout {tally}")),
+        None => report,
+    };
     let report = with_previous(report, observed.deployed());
     let report = review::describe(report, &plan, &observed, &warnings);
     Ok(with_workloads(report, &tracked).line(format!(
@@ -102,6 +108,19 @@ async fn alone(
         session.namespace,
         started.elapsed().as_secs()
     )))
+}
+
+/// Starts the requests that are to be answered during the rollout; before a first installation
+/// there is nobody to answer them.
+async fn traffic(session: &Session, observed: &Observed) -> Result<Option<Traffic>, DeployError> {
+    let Some(target) = Target::of(&session.inputs.traffic).await? else {
+        return Ok(None);
+    };
+    if observed.live.is_none() {
+        tracing::info!("traffic: none, since nothing answers before a first installation");
+        return Ok(None);
+    }
+    Traffic::start(target).await.map(Some)
 }
 
 /// Makes the way free for Helm: CRDs, and what a run that was killed left behind.
@@ -193,7 +212,7 @@ async fn unchanged(
                     afterwards: "it was ready before and nothing was changed".into(),
                 });
             }
-            Err(cause) => return Err(broken(session, revision, cause, good, lease).await),
+            Err(cause) => return Err(broken(session, revision, cause.into(), good, lease).await),
         }
         remember_good(lease, revision).await?;
     }
@@ -240,17 +259,29 @@ async fn mend(session: &Session, repair: Repair) -> Result<(), DeployError> {
 async fn broken(
     session: &Session,
     revision: u32,
-    cause: ClusterError,
+    cause: Broken,
     good: Option<u32>,
     lease: &mut Lease,
 ) -> DeployError {
-    show_logs(session, &cause);
-    tracing::info!("not ready: {cause}");
-    DeployError::Rollout {
-        release: session.release.to_string(),
-        revision,
-        cause: Box::new(cause),
-        afterwards: go_back(session, good, lease).await,
+    if let Broken::NotReady(cause) = &cause {
+        show_logs(session, cause);
+        tracing::info!("not ready: {cause}");
+    }
+    let release = session.release.to_string();
+    let afterwards = go_back(session, good, lease).await;
+    match cause {
+        Broken::NotReady(cause) => DeployError::Rollout {
+            release,
+            revision,
+            cause: Box::new(cause),
+            afterwards,
+        },
+        Broken::LosesRequests(tally) => DeployError::LosesRequests {
+            release,
+            revision,
+            tally,
+            afterwards,
+        },
     }
 }
 

@@ -12,6 +12,7 @@ use crate::platform::PlatformError;
 
 /// What Helm says when an object is of a kind that is not there.
 const UNKNOWN_KIND: &str = "no matches for kind";
+use crate::traffic::Tally;
 
 /// The action does not succeed.
 #[derive(Debug, Error)]
@@ -138,6 +139,34 @@ pub enum DeployError {
         /// What was done about it.
         afterwards: String,
     },
+    /// Inputs do not go together.
+    #[error("{message}")]
+    Contradiction {
+        /// Which, and why.
+        message: &'static str,
+        /// What to do.
+        hint: &'static str,
+    },
+    /// What requests are sent to does not answer before anything is changed.
+    #[error("`traffic-url` is `{url}`, which fails already: {reason}; nothing was changed")]
+    NoAnswer {
+        /// The address.
+        url: String,
+        /// Why.
+        reason: String,
+    },
+    /// Requests failed while the release was rolled out.
+    #[error("release `{release}` revision {revision} loses requests: {tally}; {afterwards}")]
+    LosesRequests {
+        /// The release.
+        release: String,
+        /// The revision.
+        revision: u32,
+        /// What came of the requests.
+        tally: Tally,
+        /// What was done about it.
+        afterwards: String,
+    },
     /// Helm could not apply the release.
     #[error("release `{release}` cannot be applied: {message}; {afterwards}")]
     Apply {
@@ -209,10 +238,13 @@ impl Failure for DeployError {
             | Self::Values { .. }
             | Self::Chart { .. }
             | Self::NoNamespace { .. }
-            | Self::NotFound { .. } => Reason::InvalidInput,
+            | Self::NotFound { .. }
+            | Self::Contradiction { .. } => Reason::InvalidInput,
             Self::PlanChanged { .. } => Reason::PlanChanged,
             Self::Policy { .. } => Reason::Refused,
-            Self::Drifted { .. } => Reason::ChecksFailed,
+            Self::Drifted { .. } | Self::NoAnswer { .. } | Self::LosesRequests { .. } => {
+                Reason::ChecksFailed
+            }
             Self::Scratch(_) | Self::Helm { .. } | Self::Apply { .. } | Self::Foreseen { .. } => {
                 Reason::RemoteFailed
             }
@@ -266,6 +298,13 @@ impl Failure for DeployError {
             }
             Self::Drifted { .. } => {
                 "the summary names them; undo by hand what was done by hand, or write it into the values and apply them"
+            }
+            Self::Contradiction { hint, .. } => hint,
+            Self::NoAnswer { .. } => {
+                "correct `traffic-url` or `traffic-connect-to`; to mend an application that is down, leave them out"
+            }
+            Self::LosesRequests { .. } => {
+                "a pod must go on answering until every proxy knows that it ends (`shutdown`), and take requests only when it can (`probes.readiness`): the chart's values.yaml explains both"
             }
             Self::Answer { .. } => "the action is made for the Helm in its image: `helm version`",
             Self::Program(error) => return error.hints(),

@@ -1,5 +1,9 @@
 //! The inputs of the action, and what they are turned into at the door.
 
+mod traffic;
+
+pub use traffic::{TrafficInputs, TrafficUrl, TrafficUrlError};
+
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -10,6 +14,8 @@ use github::CommentInputs;
 use plan::Digest;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+use crate::error::DeployError;
 
 /// What to do with the release.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -155,6 +161,10 @@ pub struct Inputs {
     #[arg(long, value_name = "DIGEST")]
     pub plan_digest: Option<Digest>,
 
+    /// What is sent while the release is rolled out.
+    #[command(flatten)]
+    pub traffic: TrafficInputs,
+
     /// How the plan is shown on a pull request.
     #[command(flatten)]
     pub pull_request: CommentInputs,
@@ -162,6 +172,19 @@ pub struct Inputs {
     /// What every action takes.
     #[command(flatten)]
     pub common: Common,
+}
+
+impl Inputs {
+    /// Refuses inputs that contradict each other.
+    pub(crate) fn agree(&self) -> Result<(), DeployError> {
+        if self.traffic.traffic_url.is_some() && !self.wait {
+            return Err(DeployError::Contradiction {
+                message: "`traffic-url` is set and `wait` is false: requests are sent while the rollout is followed",
+                hint: "leave one of the two out",
+            });
+        }
+        Ok(())
+    }
 }
 
 impl AsRef<Common> for Inputs {

@@ -20,11 +20,13 @@ pub mod pods;
 mod revert;
 mod review;
 mod session;
+mod traffic;
 
 pub use error::DeployError;
 pub use helm::Revision;
 pub use inputs::{Inputs, Mode, Subject};
 pub use manifest::{ObjectId, Objects, changed_fields, difference, objects};
+pub use traffic::{FailedRequest, Tally};
 
 use std::sync::Arc;
 
@@ -64,6 +66,7 @@ pub async fn run(inputs: Inputs, context: Context) -> Result<Report, Failed> {
         Subject::Platform(file) => return platform::run(&file, inputs, context).await,
     };
     let mode = inputs.mode;
+    inputs.agree()?;
     let access = Arc::new(access::Access::open(&inputs, &context).await?);
     let session = session::Session::open(access, release, inputs, context)?;
     Ok(match mode {

@@ -20,3 +20,5 @@ mod platform;
 mod platform_file;
 mod platform_pins;
 mod rollout;
+mod stand_in;
+mod traffic;
