@@ -55,16 +55,29 @@ impl Cluster {
         objects: &[Value],
         namespace: &str,
     ) -> Result<Vec<Applied>, ClusterError> {
+        self.apply_as(FIELD_MANAGER, objects, namespace).await
+    }
+
+    /// Applies objects in the name of another field manager, as [`apply`](Self::apply) does: what
+    /// that manager applied before and is not in them is taken away.
+    pub async fn apply_as(
+        &self,
+        manager: &str,
+        objects: &[Value],
+        namespace: &str,
+    ) -> Result<Vec<Applied>, ClusterError> {
         let mut kinds = BTreeMap::new();
         let mut applied = Vec::new();
         for object in objects {
-            applied.push(self.apply_one(object, namespace, &mut kinds).await?);
+            let one = self.apply_one(manager, object, namespace, &mut kinds);
+            applied.push(one.await?);
         }
         Ok(applied)
     }
 
     async fn apply_one(
         &self,
+        manager: &str,
         object: &Value,
         namespace: &str,
         kinds: &mut BTreeMap<(String, String), (ApiResource, Scope)>,
@@ -87,7 +100,7 @@ impl Cluster {
             Some(namespace) => Api::namespaced_with(self.client(), namespace, &resource),
             None => Api::all_with(self.client(), &resource),
         };
-        let parameters = PatchParams::apply(FIELD_MANAGER).force();
+        let parameters = PatchParams::apply(manager).force();
         api.patch(&name, &parameters, &Patch::Apply(object))
             .await
             .map_err(|error| ClusterError::of(format!("apply {kind} `{name}`"), error))?;
