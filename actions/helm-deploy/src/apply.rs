@@ -13,7 +13,8 @@ use crate::observe::{definitions, observe};
 use crate::plan::{Observed, Repair};
 use crate::review;
 use crate::session::{Session, good_revision, left, remember_good};
-use crate::traffic::{Broken, Target, Traffic, follow};
+use crate::steps::{self, Climbed};
+use crate::traffic::{Broken, Tally, Target, Traffic, follow};
 
 /// Installs or upgrades the release.
 pub(crate) async fn apply(session: &Session) -> Result<Report, DeployError> {
@@ -59,6 +60,9 @@ async fn alone(
     let started = Instant::now();
     let mut observed = observe(session, wanted, false).await?;
     observed.namespace_exists = namespace_existed;
+    if let Some(live) = &observed.live {
+        steps::clear(session, live.revision, &live.objects).await?;
+    }
     let plan = review::make(session, &observed);
     review::check(&session.inputs, &session.context, &plan)?;
     let good = good(&observed, lease);
@@ -71,33 +75,35 @@ async fn alone(
     review::possible(session, &warnings)?;
     let traffic = traffic(session, &observed).await?;
     prepare(session, wanted, &observed, lease).await?;
-    let applied = session
-        .helm
-        .upgrade(wanted, left(session.timeout(), started))
-        .await;
-    let rendered = match applied {
-        Ok(rendered) => rendered,
-        Err(error) => return Err(refused(session, error, &observed, good, lease).await),
-    };
-    let revision = rendered.version;
-    tracing::info!("release {} revision {revision}: applied", session.release);
-    let mut tracked = Vec::new();
-    let mut tally = None;
-    if session.inputs.wait {
-        let objects = manifest::objects(&rendered.manifest, "the applied release")?;
-        let rollout = Box::pin(session.track(&objects, left(session.timeout(), started)));
-        match follow(traffic, session.inputs.traffic.traffic_failures, rollout).await {
-            Ok(ready) => (tracked, tally) = ready,
-            Err(cause) => return Err(broken(session, revision, cause, good, lease).await),
-        }
-        remember_good(lease, revision).await?;
+    let climbed = Box::pin(steps::climb(session, &observed, traffic.as_ref())).await?;
+    let upgraded = Box::pin(upgrade(
+        session,
+        wanted,
+        &observed,
+        good,
+        lease,
+        traffic,
+        climbed.as_ref(),
+    ));
+    let upgraded = upgraded.await;
+    if upgraded.is_err() && climbed.is_some() {
+        steps::end(session).await;
     }
+    let Upgraded {
+        revision,
+        tracked,
+        tally,
+    } = upgraded?;
     let report = session
         .report(Outcome::Done, Some(revision))
         .field("seconds", started.elapsed().as_secs())
         .field("traffic", &tally);
     let report = match tally {
         Some(tally) => report.line(format!("during the rollout {tally}")),
+        None => report,
+    };
+    let report = match &climbed {
+        Some(climbed) => climbed.describe(report),
         None => report,
     };
     let report = with_previous(report, observed.deployed());
@@ -108,6 +114,59 @@ async fn alone(
         session.namespace,
         started.elapsed().as_secs()
     )))
+}
+
+/// What an upgrade came to.
+struct Upgraded {
+    revision: u32,
+    tracked: Vec<Tracked>,
+    tally: Option<Tally>,
+}
+
+/// Lets Helm upgrade, and follows the rollout where that is wanted.
+async fn upgrade(
+    session: &Session,
+    wanted: &Wanted,
+    observed: &Observed,
+    good: Option<u32>,
+    lease: &mut Lease,
+    traffic: Option<Traffic>,
+    climbed: Option<&Climbed>,
+) -> Result<Upgraded, DeployError> {
+    let started = Instant::now();
+    let rendered = match session.helm.upgrade(wanted, session.timeout()).await {
+        Ok(rendered) => rendered,
+        Err(error) => return Err(refused(session, error, observed, good, lease).await),
+    };
+    let revision = rendered.version;
+    tracing::info!("release {} revision {revision}: applied", session.release);
+    let mut upgraded = Upgraded {
+        revision,
+        tracked: Vec::new(),
+        tally: None,
+    };
+    if !session.inputs.wait {
+        return Ok(upgraded);
+    }
+    let objects = manifest::objects(&rendered.manifest, "the applied release")?;
+    let rollout = Box::pin(async {
+        if let Some(climbed) = climbed {
+            climbed.keep(session, &objects).await;
+        }
+        let tracked = session
+            .track(&objects, left(session.timeout(), started))
+            .await?;
+        if climbed.is_some() {
+            steps::clear(session, revision, &objects).await?;
+        }
+        Ok::<_, ClusterError>(tracked)
+    });
+    match follow(traffic, session.inputs.traffic.traffic_failures, rollout).await {
+        Ok((tracked, tally)) => (upgraded.tracked, upgraded.tally) = (tracked, tally),
+        Err(cause) => return Err(broken(session, revision, cause, good, lease).await),
+    }
+    remember_good(lease, revision).await?;
+    Ok(upgraded)
 }
 
 /// Starts the requests that are to be answered during the rollout; before a first installation

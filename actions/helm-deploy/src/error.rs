@@ -9,10 +9,11 @@ use thiserror::Error;
 use crate::foresee::Warning;
 use crate::inputs::{Name, SubjectError};
 use crate::platform::PlatformError;
+use crate::split::Unsplittable;
+use crate::traffic::Tally;
 
 /// What Helm says when an object is of a kind that is not there.
 const UNKNOWN_KIND: &str = "no matches for kind";
-use crate::traffic::Tally;
 
 /// The action does not succeed.
 #[derive(Debug, Error)]
@@ -167,6 +168,26 @@ pub enum DeployError {
         /// What was done about it.
         afterwards: String,
     },
+    /// The release cannot be rolled out in steps.
+    #[error("release `{release}` cannot be rolled out in steps")]
+    NoSteps {
+        /// The release.
+        release: String,
+        /// Why.
+        source: Unsplittable,
+    },
+    /// A step failed.
+    #[error("release `{release}` fails at step {percent} %: {cause}; {afterwards}")]
+    Step {
+        /// The release.
+        release: String,
+        /// The share of the requests that the new version had, or was about to get.
+        percent: u32,
+        /// Why.
+        cause: Box<StepCause>,
+        /// What was done about it.
+        afterwards: String,
+    },
     /// Helm could not apply the release.
     #[error("release `{release}` cannot be applied: {message}; {afterwards}")]
     Apply {
@@ -219,6 +240,30 @@ impl DeployError {
     }
 }
 
+/// A step is not passed.
+#[derive(Debug, Error)]
+pub enum StepCause {
+    /// The new version does not become ready, or does not stay so.
+    #[error("the new version is not ready: {0}")]
+    NotReady(#[from] ClusterError),
+    /// Too many of the requests to it failed.
+    #[error("to the new version {tally}, and {percent} % may")]
+    Fails {
+        /// What came of them.
+        tally: Tally,
+        /// How many may fail, of a whole step's requests.
+        percent: u32,
+    },
+    /// Too many of all requests failed.
+    #[error("of all users' {tally}, and {allowed} may")]
+    Loses {
+        /// What came of them.
+        tally: Tally,
+        /// How many may fail.
+        allowed: u64,
+    },
+}
+
 impl Failure for DeployError {
     fn reason(&self) -> Reason {
         match self {
@@ -239,7 +284,8 @@ impl Failure for DeployError {
             | Self::Chart { .. }
             | Self::NoNamespace { .. }
             | Self::NotFound { .. }
-            | Self::Contradiction { .. } => Reason::InvalidInput,
+            | Self::Contradiction { .. }
+            | Self::NoSteps { .. } => Reason::InvalidInput,
             Self::PlanChanged { .. } => Reason::PlanChanged,
             Self::Policy { .. } => Reason::Refused,
             Self::Drifted { .. } | Self::NoAnswer { .. } | Self::LosesRequests { .. } => {
@@ -251,6 +297,10 @@ impl Failure for DeployError {
             Self::Answer { .. } => Reason::Bug,
             Self::Program(error) => error.reason(),
             Self::Rollout { cause, .. } => reason_of(cause),
+            Self::Step { cause, .. } => match cause.as_ref() {
+                StepCause::NotReady(cause) => reason_of(cause),
+                StepCause::Fails { .. } | StepCause::Loses { .. } => Reason::ChecksFailed,
+            },
             Self::Cluster(cause) => reason_of(cause),
             Self::Account(error) => error.reason(),
         }
@@ -306,6 +356,13 @@ impl Failure for DeployError {
             Self::LosesRequests { .. } => {
                 "a pod must go on answering until every proxy knows that it ends (`shutdown`), and take requests only when it can (`probes.readiness`): the chart's values.yaml explains both"
             }
+            Self::NoSteps { source, .. } => source.hint(),
+            Self::Step { cause, .. } => match cause.as_ref() {
+                StepCause::NotReady(cause) => return cause.hints(),
+                StepCause::Fails { .. } | StepCause::Loses { .. } => {
+                    "`traffic-url` says what was asked for, and `step-failures-percent` and `traffic-failures` how many answers may be bad"
+                }
+            },
             Self::Answer { .. } => "the action is made for the Helm in its image: `helm version`",
             Self::Program(error) => return error.hints(),
             Self::Rollout { cause, .. } => return cause.hints(),

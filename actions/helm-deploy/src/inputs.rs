@@ -1,7 +1,9 @@
 //! The inputs of the action, and what they are turned into at the door.
 
+mod steps;
 mod traffic;
 
+pub use steps::{StepInputs, Steps, StepsError};
 pub use traffic::{TrafficInputs, TrafficUrl, TrafficUrlError};
 
 use std::fmt;
@@ -164,6 +166,10 @@ pub struct Inputs {
     /// What is sent while the release is rolled out.
     #[command(flatten)]
     pub traffic: TrafficInputs,
+
+    /// What is done in steps.
+    #[command(flatten)]
+    pub steps: StepInputs,
 
     /// How the plan is shown on a pull request.
     #[command(flatten)]

@@ -20,6 +20,8 @@ pub mod pods;
 mod revert;
 mod review;
 mod session;
+pub mod split;
+mod steps;
 mod traffic;
 
 pub use error::DeployError;

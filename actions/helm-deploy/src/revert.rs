@@ -1,6 +1,7 @@
 //! Going back to an earlier revision, and taking a release out.
 
 use action_kit::{Outcome, Report};
+use cluster::Lease;
 
 use crate::apply::return_to;
 use crate::error::DeployError;
@@ -8,6 +9,7 @@ use crate::manifest::is_kept;
 use crate::observe::release;
 use crate::plan::Observed;
 use crate::session::{Session, good_revision};
+use crate::steps;
 
 /// Goes back to an earlier revision.
 pub(crate) async fn rollback(session: &Session) -> Result<Report, DeployError> {
@@ -22,9 +24,7 @@ pub(crate) async fn rollback(session: &Session) -> Result<Report, DeployError> {
         .map(|seen| (seen, good_revision(&lease)));
     let result = match observed {
         Ok((observed, good)) => match target(session, &observed, good) {
-            Ok(to) => return_to(session, to, &mut lease)
-                .await
-                .map(|now| (to, now, observed.deployed())),
+            Ok(to) => back(session, to, &observed, &mut lease).await,
             Err(error) => Err(error),
         },
         Err(error) => Err(error),
@@ -42,6 +42,20 @@ pub(crate) async fn rollback(session: &Session) -> Result<Report, DeployError> {
         .line(format!(
             "release {name}: back at revision {to}, as revision {now}"
         )))
+}
+
+/// Goes back to a revision; gives it with the one that is deployed now, and the one before.
+async fn back(
+    session: &Session,
+    to: u32,
+    observed: &Observed,
+    lease: &mut Lease,
+) -> Result<(u32, u32, Option<u32>), DeployError> {
+    if let Some(live) = &observed.live {
+        steps::clear(session, live.revision, &live.objects).await?;
+    }
+    let now = return_to(session, to, lease).await?;
+    Ok((to, now, observed.deployed()))
 }
 
 async fn kept(session: &Session) -> Result<Observed, DeployError> {

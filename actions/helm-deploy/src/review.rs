@@ -12,6 +12,7 @@ use crate::observe::{attempts, observe};
 use crate::plan::{Observed, differences};
 use crate::pods::policy;
 use crate::session::Session;
+use crate::steps;
 
 /// A comment and a summary have limits: longer differences stand in the report only.
 const LONGEST_DIFFERENCE: usize = 20_000;
@@ -30,6 +31,7 @@ pub(crate) fn make(session: &Session, observed: &Observed) -> Plan {
 pub(crate) async fn show(session: &Session) -> Result<Report, Failed> {
     let wanted = session.wanted()?;
     let mut observed = observe(session, &wanted, false).await?;
+    steps::wanted(session, &observed)?;
     let plan = make(session, &observed);
     save(&session.inputs, &session.context, &plan)?;
     let outcome = if plan.is_empty() {

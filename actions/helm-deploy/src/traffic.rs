@@ -29,7 +29,7 @@ pub(crate) struct Target {
     host: Option<String>,
     rate: u32,
     /// A header that chooses who answers.
-    pub header: Option<(&'static str, &'static str)>,
+    header: Option<(&'static str, &'static str)>,
 }
 
 /// What came of the requests.
@@ -154,6 +154,9 @@ impl Target {
 /// Requests that are under way; they end when the value is dropped.
 #[derive(Debug)]
 pub(crate) struct Traffic {
+    /// How many requests go out in a second.
+    pub rate: u32,
+    target: Target,
     tally: watch::Receiver<Tally>,
     stop: oneshot::Sender<()>,
     sender: JoinHandle<()>,
@@ -172,12 +175,21 @@ impl Traffic {
         Ok(Self::send(target))
     }
 
-    /// Starts to send.
-    pub(crate) fn send(target: Target) -> Self {
+    /// Starts to send as many more, with a header that chooses who answers.
+    pub(crate) fn to(&self, header: (&'static str, &'static str)) -> Self {
+        Self::send(Target {
+            header: Some(header),
+            ..self.target.clone()
+        })
+    }
+
+    fn send(target: Target) -> Self {
         let (counted, tally) = watch::channel(Tally::default());
         let (stop, stopped) = oneshot::channel();
-        let sender = tokio::spawn(send(target, counted, stopped));
+        let sender = tokio::spawn(send(target.clone(), counted, stopped));
         Self {
+            rate: target.rate,
+            target,
             tally,
             stop,
             sender,
@@ -185,10 +197,15 @@ impl Traffic {
     }
 
     /// Waits until more requests have failed than may.
-    async fn fails(&self, allowed: u64) {
+    pub(crate) async fn fails(&self, allowed: u64) {
         let mut tally = self.tally.clone();
         // The sender lives as long as this value.
         let _ = tally.wait_for(|tally| tally.failed > allowed).await;
+    }
+
+    /// Says what has come of the requests by now.
+    pub(crate) fn so_far(&self) -> Tally {
+        self.tally.borrow().clone()
     }
 
     /// Sends no more, and waits for the answers that are still to come.

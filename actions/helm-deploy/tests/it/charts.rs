@@ -31,14 +31,14 @@ fn helm(arguments: &[&str], chart: &str, sets: &[&str]) -> Result<String, String
     }
 }
 
-fn app(sets: &[&str]) -> Vec<Value> {
+pub(crate) fn app(sets: &[&str]) -> Vec<Value> {
     let sets = [IMAGE.as_slice(), sets].concat();
     let text = helm(&["template", "orders"], "fastapi-app", &sets).expect("the chart renders");
     cluster::parse_manifests(&text, "the chart").expect("YAML")
 }
 
 /// Writes a value as YAML, whichever form `serde_json` keeps numbers in.
-fn yaml(value: &Value) -> String {
+pub(crate) fn yaml(value: &Value) -> String {
     let value: serde_yaml::Value = serde_yaml::from_str(&value.to_string()).expect("YAML");
     serde_yaml::to_string(&value).expect("YAML")
 }

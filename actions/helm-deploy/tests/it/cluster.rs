@@ -267,12 +267,12 @@ fn what_the_api_server_would_refuse_is_not_begun() {
 #[test]
 fn a_kind_that_the_cluster_does_not_know_is_named_before_anything_is_done() {
     let failed = in_namespace("unknown", "apply")
-        .input("set", "ingress.host=orders.example.com")
+        .input("set", "ingress.enabled=false\nserviceMonitor.enabled=true")
         .run();
     assert_eq!(failed.code, 1);
     assert_snapshot!(without_server(&failed), @r#"
     exit status: 1
-    ::error::render the release: unable to build kubernetes objects from release manifest: resource mapping not found for name: "orders" namespace: "" from "": no matches for kind "IngressRoute" in version "traefik.io/v1alpha1" ensure CRDs are installed first
+    ::error::render the release: unable to build kubernetes objects from release manifest: resource mapping not found for name: "orders" namespace: "" from "": no matches for kind "ServiceMonitor" in version "monitoring.coreos.com/v1" ensure CRDs are installed first
 
     hint: install the operator or the CRDs that define this kind first
     "#);

@@ -21,4 +21,5 @@ mod platform_file;
 mod platform_pins;
 mod rollout;
 mod stand_in;
+mod steps;
 mod traffic;

@@ -20,7 +20,7 @@ fn upgrade(namespace: &str, ingress: std::net::SocketAddr) -> Step {
 }
 
 /// The last error, without what differs from run to run.
-fn told(finished: &Finished) -> String {
+pub(crate) fn told(finished: &Finished) -> String {
     let text = without_server(finished);
     let error = text.find("::error").map_or("", |start| &text[start..]);
     let words = error.split(' ').map(|word| {
