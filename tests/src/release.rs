@@ -42,6 +42,10 @@ pub struct Release {
     pub revision: String,
     /// The Helm revision.
     pub helm_revision: String,
+    /// What came of the requests that helm-deploy sent meanwhile; nothing for a first release.
+    pub traffic: Value,
+    /// The steps in which the requests went to it; none for a first release.
+    pub steps: Value,
     /// Smoke checks that passed.
     pub checks: u64,
 }
@@ -148,6 +152,15 @@ pub fn deploy_step(cx: &Context, id: &str, image: &str, mode: &str) -> Result<Ac
         .with("values", "deploy/values.yaml"))
 }
 
+/// Lets a step that deploys do so in steps, while requests through the ingress must not fail.
+pub fn in_steps(cx: &Context, step: ActionStep, percents: &str) -> Result<ActionStep> {
+    Ok(step
+        .with("steps", percents)
+        .with("step-seconds", "5")
+        .with("traffic-url", format!("http://{HOST}/orders?limit=5"))
+        .with("traffic-connect-to", ingress(cx)?))
+}
+
 /// The step that plans or applies a chart.
 pub fn helm_step(
     cx: &Context,
@@ -216,7 +229,7 @@ pub fn roll_out(cx: &Context, checkout: &Path, image: &str, prefix: &str) -> Res
         applied(&migrated).join(", ")
     ));
     let plan = runner.run(&deploy_step(cx, &id("deploy-plan"), image, "plan")?)?;
-    let apply = deploy_step(cx, &id("deploy"), image, "apply")?
+    let apply = in_steps(cx, deploy_step(cx, &id("deploy"), image, "apply")?, "20,50")?
         .with("plan-digest", plan.output("plan-digest")?);
     let deployed = runner.run(&apply)?;
     cx.progress(format!(
@@ -229,6 +242,8 @@ pub fn roll_out(cx: &Context, checkout: &Path, image: &str, prefix: &str) -> Res
         applied: applied(&migrated),
         revision: migrated.output("revision-after")?.to_owned(),
         helm_revision: deployed.output("revision")?.to_owned(),
+        traffic: deployed.report["traffic"].clone(),
+        steps: deployed.report["steps"].clone(),
         checks: smoke
             .output("passed")?
             .parse()

@@ -14,10 +14,31 @@ use crate::release;
 use crate::runner::{ActionStep, Ran};
 use crate::step::{Outcome, Step};
 use crate::steps::application;
+use crate::traffic::{Tally, Traffic};
 
 /// A digest that no image has.
 const NO_SUCH_DIGEST: &str =
     "sha256:0000000000000000000000000000000000000000000000000000000000000000";
+
+/// A version whose probes are content, and whose every other answer is an error.
+const BROKEN: &str = r#"
+command: [python3, -c]
+args:
+  - |
+    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+    class Broken(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200 if self.path in ("/healthz", "/readyz") else 500)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        do_POST = do_GET
+
+    ThreadingHTTPServer(("", 8000), Broken).serve_forever()
+"#;
+/// Requests a second, of which the broken version gets its share.
+const RATE: u32 = 50;
 
 /// What is expected of a step that must not work.
 struct Expected<'a> {
@@ -41,8 +62,8 @@ pub fn step() -> Step {
     Step {
         name: "refusals",
         about: "break each part on purpose and read what the actions say",
-        cold: Duration::from_secs(120),
-        warm: Duration::from_secs(90),
+        cold: Duration::from_secs(150),
+        warm: Duration::from_secs(120),
         run,
     }
 }
@@ -52,7 +73,9 @@ fn run(cx: &Context) -> Result<Outcome> {
     let checkout = release::checkout(cx, "orders-1", None)?;
     // It has namespaces of its own, and mostly waits.
     let gallery = thread::spawn(gallery::quick);
+    let (broken_version, traffic) = broken_version(cx, &checkout)?;
     let refusals = vec![
+        broken_version,
         stale_lock(cx, &checkout)?,
         missing_image(cx, &checkout)?,
         failing_migration(cx)?,
@@ -72,7 +95,47 @@ fn run(cx: &Context) -> Result<Outcome> {
     );
     Ok(Outcome::new(real)
         .fact("refusals", refusals)
+        .fact("traffic-of-a-broken-version", traffic)
         .fact("gallery", gallery))
+}
+
+/// Deploys a broken version in steps, under traffic: its first step is its last, and it is not
+/// asked again.
+fn broken_version(cx: &Context, checkout: &Path) -> Result<(Refusal, Tally)> {
+    fs_err::write(checkout.join("deploy/broken.yaml"), BROKEN)?;
+    let image = cx.fact("application", "image")?;
+    let image = image.as_str().context("the application's image")?;
+    let step = release::deploy_step(cx, "deploy-broken", image, "apply")?
+        .with("values", "deploy/values.yaml\ndeploy/broken.yaml");
+    let ingress = format!("http://{}", release::ingress(cx)?);
+    let traffic = Traffic::start(&ingress, release::HOST, RATE);
+    let refusal = expect(
+        cx,
+        checkout,
+        &release::in_steps(cx, step, "5,50")?,
+        &Expected {
+            what: "a version that answers with errors",
+            code: 1,
+            reason: "checks-failed",
+            says: &["fails at step 5 %", "500", "again", "hint"],
+        },
+    );
+    // The traffic ends whatever came of the release.
+    let tally = traffic.finish();
+    let (refusal, tally) = (refusal?, tally?);
+    cx.progress(format!(
+        "{} requests sent, {} failed",
+        tally.sent, tally.failed
+    ));
+    if tally.failed == 0 || tally.failed * 20 > tally.sent {
+        bail!(
+            "a version with 5 % of the requests failed {} of {}: {:?}",
+            tally.failed,
+            tally.sent,
+            tally.reasons
+        );
+    }
+    Ok((refusal, tally))
 }
 
 fn stale_lock(cx: &Context, good: &Path) -> Result<Refusal> {

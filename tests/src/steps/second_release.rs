@@ -1,4 +1,4 @@
-//! The second release, with a new migration, while traffic goes on.
+//! The second release, with a new migration and in steps, while traffic goes on.
 
 use std::time::Duration;
 
@@ -16,9 +16,9 @@ const RATE: u32 = 50;
 pub fn step() -> Step {
     Step {
         name: "second-release",
-        about: "release the next version with a migration, under traffic",
-        cold: Duration::from_secs(120),
-        warm: Duration::from_secs(100),
+        about: "release the next version in steps with a migration, under traffic",
+        cold: Duration::from_secs(165),
+        warm: Duration::from_secs(145),
         run,
     }
 }
