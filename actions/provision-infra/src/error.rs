@@ -225,7 +225,8 @@ impl InfraError {
 }
 
 fn listed(items: &[impl Display]) -> String {
-    items.iter().map(|item| format!("\n  {item}")).collect()
+    let lines: Vec<String> = items.iter().map(|item| format!("\n  {item}")).collect();
+    lines.concat()
 }
 
 impl Failure for InfraError {

@@ -151,8 +151,8 @@ fn is_wanted(layer: &str, settings: &Values) -> bool {
 /// Says whether a layer comes before the cluster's, and goes after it.
 #[must_use]
 pub fn is_below_cluster(layer: &str) -> bool {
-    let below = LAYERS.iter().take_while(|(name, _)| *name != "cluster");
-    below.into_iter().any(|(name, _)| *name == layer)
+    let mut below = LAYERS.iter().take_while(|(name, _)| *name != "cluster");
+    below.any(|(name, _)| *name == layer)
 }
 
 /// Gives the names of the stacks of a scope, those of layers that are not wanted now among them.

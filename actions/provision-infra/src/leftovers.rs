@@ -141,8 +141,8 @@ impl Owner {
             .into_iter()
             .filter(|found| {
                 let others = |tag: &String| tag == IN_A_STACK || tag.starts_with(RECOVERY_POINT);
-                !found.tags.keys().any(others)
-                    && !(cluster_lives && found.tags.contains_key(OF_EKS))
+                let of_eks = cluster_lives && found.tags.contains_key(OF_EKS);
+                !of_eks && !found.tags.keys().any(others)
             })
             .filter_map(|found| {
                 let tag = self.tag(&found.tags)?;

@@ -182,7 +182,7 @@ impl Outside {
 
 pub(super) fn filter<const N: usize>(name: &str, values: [String; N]) -> Filter {
     let filter = Filter::builder().name(name);
-    filter.set_values(Some(values.to_vec())).build()
+    filter.set_values(Some(values.into())).build()
 }
 
 fn named(kind: Kind, (id, name): (Option<&str>, Option<&str>)) -> Found {

@@ -80,13 +80,12 @@ fn exists(id: &str) -> bool {
 }
 
 fn tags(kind: &str, tags: &[(&str, &str)]) -> String {
-    let mut query = format!("&TagSpecification.1.ResourceType={kind}");
-    for (place, (key, value)) in (1..).zip(tags) {
-        query += &format!(
-            "&TagSpecification.1.Tag.{place}.Key={key}&TagSpecification.1.Tag.{place}.Value={value}"
-        );
-    }
-    query
+    let tags = (1..).zip(tags).map(|(place, (key, value))| {
+        let tag = format!("&TagSpecification.1.Tag.{place}");
+        format!("{tag}.Key={key}{tag}.Value={value}")
+    });
+    let tags: Vec<String> = tags.collect();
+    format!("&TagSpecification.1.ResourceType={kind}{}", tags.concat())
 }
 
 /// What controllers made for one cluster.
