@@ -3,6 +3,7 @@
 mod action_yml;
 mod diagram;
 mod readme;
+mod workloads;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -105,6 +106,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         if stacks.is_dir() {
             text = readme::with_diagram(&text, &diagram::of_folder(&stacks)?)
                 .with_context(|| format!("generate the diagram of `{}`", page.display()))?;
+        }
+        if action == "helm-deploy" {
+            let table = workloads::table(
+                &root.join("tests/platform/workloads.yaml"),
+                &root.join("actions/provision-infra/stacks"),
+            )?;
+            text = readme::with_workloads(&text, &table)?;
         }
         ensure(&page, &text, arguments.check)?;
         descriptions.push(description);

@@ -279,6 +279,8 @@ impl Inputs {
             ("set", !self.set.is_empty()),
             ("image", self.image.is_some()),
             ("revision", self.revision.is_some()),
+            ("steps", self.steps.steps.is_some()),
+            ("traffic-url", self.traffic.traffic_url.is_some()),
         ];
         let given = inputs.into_iter().filter(|(_, given)| *given);
         let inputs: Vec<&str> = given.map(|(name, _)| name).collect();

@@ -40,6 +40,7 @@ fn run(cx: &Context) -> Result<Outcome> {
     let certificate = checks::certificate(cx)?;
     let nodes = checks::traefik_answers(cx)?;
     let metrics = checks::metrics(cx)?;
+    let documented = checks::documented(cx)?;
     let workloads = checks::workloads(cx)?;
     let real = format!(
         "{} releases by helm; Traefik on {} nodes, a certificate of the internal authority, metrics of {} nodes",
@@ -49,6 +50,7 @@ fn run(cx: &Context) -> Result<Outcome> {
     );
     Ok(Outcome::new(real)
         .fact("releases", deployed)
+        .fact("documented-workloads", documented)
         .fact("workloads", workloads)
         .fact("certificate", certificate)
         .fact("ingress-nodes", nodes)

@@ -36,6 +36,11 @@ pub(super) fn with_diagram(readme: &str, diagram: &str) -> Result<String> {
     between(readme, "diagram", diagram)
 }
 
+/// Replaces the table of what runs in a cluster.
+pub(super) fn with_workloads(readme: &str, table: &str) -> Result<String> {
+    between(readme, "workloads", table)
+}
+
 /// Replaces the table of actions in the workspace's README.
 pub(super) fn with_actions(readme: &str, actions: &[Description]) -> Result<String> {
     let mut table = String::from("| action | what it does |\n|---|---|\n");

@@ -1,6 +1,6 @@
 //! What must hold of the platform, asked of the running cluster.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
@@ -175,6 +175,50 @@ fn usage(top: &str) -> BTreeMap<String, String> {
         .collect()
 }
 
+/// What the documentation says of a workload.
+#[derive(serde::Deserialize)]
+struct Listed {
+    kind: String,
+    name: String,
+    namespace: Option<String>,
+    chart: Option<String>,
+}
+
+/// Makes sure that the documentation lists what runs, and that what it lists of charts runs.
+pub fn documented(cx: &Context) -> Result<usize> {
+    let file = cx.root.join("tests/platform/workloads.yaml");
+    let listed: Vec<Listed> = serde_yaml::from_str(&fs_err::read_to_string(&file)?)?;
+    let live = cx.get(&["deployments,statefulsets,daemonsets", "--all-namespaces"])?;
+    let live: BTreeSet<(String, String, String)> = items(&live)
+        .map(|one| {
+            let metadata = &one["metadata"];
+            let (name, namespace) = (text(&metadata["name"]), text(&metadata["namespace"]));
+            (namespace, text(&one["kind"]), name)
+        })
+        .collect();
+    let listed: BTreeSet<(String, String, String)> = listed
+        .into_iter()
+        .filter(|one| one.chart.is_some())
+        .filter_map(|one| Some((one.namespace?, one.kind, one.name)))
+        .collect();
+    // The cluster's own namespace has what kind brings in the place of add-ons.
+    let ours = live.iter().filter(|(namespace, _, _)| {
+        namespace != "kube-system"
+            && RELEASES
+                .iter()
+                .any(|release| release.namespace == namespace)
+    });
+    let missing: Vec<_> = listed.difference(&live).collect();
+    let unlisted: Vec<_> = ours.filter(|one| !listed.contains(one)).collect();
+    if !missing.is_empty() || !unlisted.is_empty() {
+        bail!(
+            "`{}` lists {missing:?}, which does not run, and lacks {unlisted:?}",
+            file.display()
+        );
+    }
+    Ok(listed.len())
+}
+
 /// Gives the ready pods of the platform by zone; Traefik must be in each.
 pub fn workloads(cx: &Context) -> Result<BTreeMap<String, Workload>> {
     let zones = zones(cx)?;
@@ -197,10 +241,7 @@ pub fn workloads(cx: &Context) -> Result<BTreeMap<String, Workload>> {
         workloads.insert(release.name.to_owned(), workload(&pods, &zones));
     }
     let spread = workloads["traefik"].ready.len();
-    let expected = zones
-        .values()
-        .collect::<std::collections::BTreeSet<_>>()
-        .len();
+    let expected = zones.values().collect::<BTreeSet<_>>().len();
     if spread != expected {
         bail!(
             "Traefik is ready in {spread} of {expected} zones: {:?}",
