@@ -6,7 +6,16 @@ that runs elsewhere, if a kubeconfig names one (`api_server`).
 
 from localstack.services.plugins import Service, aws_provider
 
-from localstack_eks.eks import access, addons, clusters, identities, node_groups, tagging
+from localstack_eks.eks import (
+    access,
+    addons,
+    clusters,
+    identities,
+    insights,
+    node_groups,
+    tagging,
+    versions,
+)
 from localstack_eks.serve import Operation, serve
 
 OPERATIONS: dict[str, Operation] = {
@@ -23,7 +32,10 @@ OPERATIONS: dict[str, Operation] = {
     "DeletePodIdentityAssociation": identities.delete,
     "DescribeAccessEntry": access.describe,
     "DescribeAddon": addons.describe,
+    "DescribeAddonVersions": versions.describe_addons,
     "DescribeCluster": clusters.describe,
+    "DescribeClusterVersions": versions.describe_clusters,
+    "DescribeInsight": insights.describe,
     "DescribeNodegroup": node_groups.describe,
     "DescribePodIdentityAssociation": identities.describe,
     "DescribeUpdate": clusters.describe_update,
@@ -32,6 +44,7 @@ OPERATIONS: dict[str, Operation] = {
     "ListAddons": addons.list_all,
     "ListAssociatedAccessPolicies": access.list_policies,
     "ListClusters": clusters.list_all,
+    "ListInsights": insights.list_all,
     "ListNodegroups": node_groups.list_all,
     "ListPodIdentityAssociations": identities.list_all,
     "ListTagsForResource": tagging.list_tags,

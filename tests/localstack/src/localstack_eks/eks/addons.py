@@ -4,18 +4,9 @@ import json
 
 from localstack.aws.api import RequestContext
 
-from localstack_eks.eks import identities
+from localstack_eks.eks import identities, versions
 from localstack_eks.eks.store import Document, Record, arn, find, identifier, note
 from localstack_eks.serve import error, now
-
-VERSIONS = {
-    "aws-ebs-csi-driver": "v1.50.1-eksbuild.1",
-    "coredns": "v1.13.1-eksbuild.1",
-    "eks-pod-identity-agent": "v1.3.9-eksbuild.1",
-    "kube-proxy": "v{minor}.0-eksbuild.1",
-    "vpc-cni": "v1.20.4-eksbuild.1",
-}
-"""The add-ons that there are, and what a cluster gets that asks for no version."""
 
 ON_NODES = {"aws-ebs-csi-driver", "coredns"}
 """Those whose pods wait for a node; the others have one pod on each, be there none."""
@@ -40,14 +31,14 @@ def _addon(context: RequestContext, request: Document) -> Document:
 def create(context: RequestContext, request: Document) -> Document:
     """Install an add-on."""
     record, name = find(context, request["clusterName"]), request["addonName"]
-    if name not in VERSIONS:
+    if not versions.fitting(name, record.cluster["version"]):
         message = f"Addon {name} specified is not supported in {record.cluster['version']}"
         raise error("InvalidParameterException", message)
     if name in record.addons:
         raise error("ResourceInUseException", "Addon already exists.", 409)
     waiting = name in ON_NODES and not record.node_groups
     issues = [WAITING] if waiting else []
-    default = VERSIONS[name].format(minor=record.cluster["version"])
+    default = versions.fitting(name, record.cluster["version"])[0]
     addon = {
         "addonName": name,
         "addonArn": arn(context, "addon", record.name, name, identifier()),

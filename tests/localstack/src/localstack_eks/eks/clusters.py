@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError
 from localstack.aws.api import RequestContext
 from localstack.aws.connect import connect_to
 
-from localstack_eks.eks import api_server
+from localstack_eks.eks import api_server, versions
 from localstack_eks.eks.store import Document, Record, arn, clusters, find, note
 from localstack_eks.serve import error, now
 
@@ -29,7 +29,7 @@ def create(context: RequestContext, request: Document) -> Document:
         "name": name,
         "arn": arn(context, "cluster", name),
         "createdAt": now(),
-        "version": request.get("version") or "1.35",
+        "version": request.get("version") or versions.DEFAULT,
         "endpoint": f"https://{unique}.gr7.{context.region}.eks.amazonaws.com",
         "roleArn": request["roleArn"],
         "resourcesVpcConfig": _network(context, name, request["resourcesVpcConfig"]),
