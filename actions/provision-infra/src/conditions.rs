@@ -17,6 +17,13 @@ pub fn holds(template: &Template, name: &str, known: &Values, unknown: &[String]
     scope.truth(template.conditions.get(name)?)
 }
 
+/// Says whether a resource is there: only one whose condition does not hold is not.
+#[must_use]
+pub fn is_there(template: &Template, logical_id: &str, known: &Values, unknown: &[String]) -> bool {
+    let condition = template.conditional.get(logical_id);
+    condition.and_then(|name| holds(template, name, known, unknown)) != Some(false)
+}
+
 struct Scope<'a> {
     template: &'a Template,
     known: &'a Values,

@@ -267,10 +267,14 @@ fn short(value: &str) -> String {
     }
 }
 
-/// Keeps a value inside one cell of a table.
+/// Keeps a value inside one cell of a table, and cuts it.
 fn cell(value: &str) -> String {
-    short(value)
-        .replace('\\', "\\\\")
+    escaped(&short(value))
+}
+
+/// Keeps a text inside one cell of a table.
+pub(crate) fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\")
         .replace('|', "\\|")
         .replace('<', "&lt;")
         .replace(['\n', '\r'], " ")

@@ -1,5 +1,6 @@
 //! What can go wrong with stacks.
 
+mod upgrade;
 mod zone;
 
 use std::fmt::Display;
@@ -11,6 +12,7 @@ use github::GitHubError;
 use plan::{Digest, PlanError};
 use thiserror::Error;
 
+pub use upgrade::UpgradeError;
 pub use zone::ZoneError;
 
 use crate::leftovers::Holding;
@@ -142,6 +144,9 @@ pub enum InfraError {
     /// The zone of its names cannot be used.
     #[error(transparent)]
     Zone(#[from] ZoneError),
+    /// Kubernetes cannot be upgraded.
+    #[error(transparent)]
+    Upgrade(#[from] UpgradeError),
     /// GitHub does not tell what was reviewed.
     #[error(transparent)]
     GitHub(#[from] GitHubError),
@@ -172,6 +177,14 @@ pub enum InfraError {
     /// Something was changed beside CloudFormation.
     #[error("{count} resources of `{name}` are not what their templates say")]
     Drifted {
+        /// The environment.
+        name: String,
+        /// How many.
+        count: usize,
+    },
+    /// An apply would fail, or leave what does not work.
+    #[error("`{name}` does not pass {count} of the checks")]
+    Unfit {
         /// The environment.
         name: String,
         /// How many.
@@ -244,7 +257,7 @@ impl Failure for InfraError {
             | Self::NoCluster { .. }
             | Self::GitHub(_) => Reason::RemoteFailed,
             Self::Zone(source) => source.reason(),
-            Self::Drifted { .. } => Reason::ChecksFailed,
+            Self::Drifted { .. } | Self::Unfit { .. } => Reason::ChecksFailed,
             Self::TimedOut { .. } | Self::Held { .. } => Reason::TimedOut,
             Self::Busy { .. } => Reason::Locked,
             Self::PlanChanged { .. } | Self::MoreThanReviewed { .. } | Self::NotAsShown { .. } => {
@@ -254,7 +267,8 @@ impl Failure for InfraError {
             Self::Protected { .. }
             | Self::NotConfirmed { .. }
             | Self::NotNamed { .. }
-            | Self::StillNeeded { .. } => Reason::Refused,
+            | Self::StillNeeded { .. }
+            | Self::Upgrade(_) => Reason::Refused,
         }
     }
 
@@ -309,6 +323,7 @@ impl Failure for InfraError {
                             `plan-digest` instead"
                 .into(),
             Self::Zone(source) => source.hint(),
+            Self::Upgrade(source) => source.hint(),
             Self::GitHub(source) => source.hint(),
             Self::PlanFile { source, .. } => source.hint().into(),
             Self::File { .. } => "name a file that this user may read or write".into(),
@@ -321,6 +336,7 @@ impl Failure for InfraError {
                                      write it into the template and apply that"
                     .into()
             }
+            Self::Unfit { .. } => "each finding says what to do; nothing was changed".into(),
             Self::NotConfirmed { expected, .. } => {
                 format!("set `confirm-destroy: {expected}` when it is meant")
             }

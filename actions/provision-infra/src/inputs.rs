@@ -20,6 +20,8 @@ pub enum Mode {
     Apply,
     /// Find what was changed or deleted beside CloudFormation, and change nothing
     Drift,
+    /// Look whether an apply would succeed (zones, quotas, addresses, versions), and change nothing
+    Doctor,
     /// Delete everything; without `confirm-destroy` only show what that is
     Destroy,
     /// Print what the stacks give: names and identifiers
@@ -111,6 +113,11 @@ pub struct Inputs {
     /// Whether `drift` fails (`checks-failed`) when it finds some
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
     pub fail_on_drift: bool,
+
+    /// Files or folders of rendered manifests or charts: `doctor`, and a plan that upgrades
+    /// Kubernetes, look for APIs in them that the declared version no longer serves
+    #[arg(long, value_name = "PATH", action = clap::ArgAction::Append)]
+    pub manifests: Vec<PathBuf>,
 
     /// `<project>-<environment>`, and the volumes, snapshots and full buckets that the plan of
     /// `destroy` lists with data in them: says that `destroy` means it

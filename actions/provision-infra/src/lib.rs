@@ -6,18 +6,22 @@
 //! the next run starts from.
 
 pub mod access;
+pub mod answer;
 pub mod apply;
 pub mod cloudformation;
 pub mod conditions;
 pub mod config;
 pub mod delegation;
 pub mod destroy;
+pub mod doctor;
 pub mod drift;
+pub mod eks;
 pub mod error;
 pub mod guard;
 pub mod inputs;
 pub mod layers;
 pub mod leftovers;
+pub mod manifests;
 pub mod names;
 pub mod observe;
 pub mod plan;
@@ -27,6 +31,7 @@ pub mod reviewed;
 pub mod settings;
 pub mod stack;
 pub mod template;
+pub mod upgrade;
 pub mod usual;
 pub mod watch;
 
@@ -37,10 +42,12 @@ use github::{Header, Reviews};
 use crate::apply::{Review, Work};
 use crate::cloudformation::CloudFormation;
 use crate::config::{ConfigError, Edge, Target};
+use crate::doctor::Patient;
 use crate::error::InfraError;
 use crate::inputs::{Inputs, Mode, Scope};
 use crate::layers::Layer;
 use crate::leftovers::{Outside, Owner};
+use crate::manifests::Manifest;
 use crate::names::Names;
 use crate::observe::{Ledger, Observed, observe};
 use crate::plan::Doomed;
@@ -63,6 +70,10 @@ pub const METADATA: Metadata = Metadata {
             "How many resources are not what their templates say, found by `drift`",
         ),
         (
+            "errors",
+            "How many findings of `doctor` are errors: an apply would fail, or leave what does not work",
+        ),
+        (
             "kubeconfig",
             "Path of the kubeconfig that was written, relative to the workspace",
         ),
@@ -70,6 +81,7 @@ pub const METADATA: Metadata = Metadata {
             "stacks",
             "The stacks' outputs as JSON: `{\"<stack>\": {\"<output>\": \"<value>\"}}`",
         ),
+        ("warnings", "How many findings of `doctor` are warnings"),
     ],
     icon: "layers",
     color: "blue",
@@ -89,6 +101,7 @@ pub async fn run(inputs: Inputs, context: Context) -> Result<Report, Failed> {
         Mode::Apply => run.apply().await,
         Mode::Destroy => run.destroy().await,
         Mode::Drift => run.drift().await,
+        Mode::Doctor => run.doctor().await,
         Mode::Outputs => run.outputs().await,
         Mode::Kubeconfig | Mode::Token => {
             let cluster = run.cluster(&run.stacks().await?)?;
@@ -496,6 +509,43 @@ impl<'a> Run<'a> {
         if count > 0 && self.inputs.fail_on_drift {
             self.context.console.line(text);
             return Err(Failed::from(InfraError::Drifted { name, count }).with(report));
+        }
+        Ok(report.line(text))
+    }
+
+    fn manifests(&self) -> Result<Vec<Manifest>, InfraError> {
+        let workspace = self.context.environment.workspace();
+        manifests::read(&workspace, &self.inputs.manifests)
+    }
+
+    async fn doctor(&self) -> Result<Report, Failed> {
+        let name = self.target.name();
+        let Work {
+            settings, mut tags, ..
+        } = self.work();
+        // Nodes get them from their launch templates, which CloudFormation's own do not reach.
+        tags.remove("ManagedBy");
+        let manifests = self.manifests()?;
+        let stacks = self.stacks().await?;
+        let patient = Patient {
+            target: &self.target,
+            layers: &self.layers,
+            settings: &settings,
+            tags: &tags,
+            stacks: &stacks,
+            manifests: &manifests,
+        };
+        let findings =
+            doctor::examine(&self.session.config, &self.cloudformation, &patient).await?;
+        let (report, errors) = doctor::report(&name, &findings);
+        let text = doctor::to_text(&name, &findings);
+        if errors > 0 {
+            self.context.console.line(text);
+            let failure = InfraError::Unfit {
+                name,
+                count: errors,
+            };
+            return Err(Failed::from(failure).with(report));
         }
         Ok(report.line(text))
     }

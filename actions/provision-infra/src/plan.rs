@@ -3,7 +3,7 @@
 use plan::{Change, Digest, Operation, Plan};
 use serde_json::json;
 
-use crate::conditions::holds;
+use crate::conditions::is_there;
 use crate::leftovers::{self, Holding, Leftover};
 use crate::observe::{Observed, Offer};
 use crate::stack::{
@@ -93,10 +93,12 @@ fn layer_changes(observed: &Observed) -> Vec<Change> {
 pub(crate) fn expected(observed: &Observed) -> impl Iterator<Item = &Resource> {
     let template = &observed.layer.template;
     template.resources.iter().filter(|resource| {
-        let condition = template.conditional.get(&resource.logical_id);
-        let holds = condition
-            .and_then(|name| holds(template, name, &observed.parameters, &observed.unknown));
-        holds != Some(false)
+        is_there(
+            template,
+            &resource.logical_id,
+            &observed.parameters,
+            &observed.unknown,
+        )
     })
 }
 

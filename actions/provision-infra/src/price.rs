@@ -106,7 +106,7 @@ impl Nodes {
 }
 
 /// Gives the text of a value: itself, or that of the parameter which it refers to.
-fn text(value: &Value, template: &Template, parameters: &Values) -> Option<String> {
+pub(crate) fn text(value: &Value, template: &Template, parameters: &Values) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),

@@ -23,6 +23,21 @@ pub struct AddOns {
 }
 
 impl AddOns {
+    /// Gives all add-ons by the names that EKS has for them.
+    #[must_use]
+    pub fn versions(&self) -> Vec<(&'static str, Option<AddOnVersion>)> {
+        vec![
+            ("vpc-cni", self.vpc_cni.clone()),
+            ("kube-proxy", self.kube_proxy.clone()),
+            (
+                "eks-pod-identity-agent",
+                self.eks_pod_identity_agent.clone(),
+            ),
+            ("coredns", self.coredns.clone()),
+            ("aws-ebs-csi-driver", self.aws_ebs_csi_driver.clone()),
+        ]
+    }
+
     /// Gives the parameters that the file sets.
     pub(crate) fn parameters(&self) -> Vec<(String, String)> {
         let versions = [

@@ -224,6 +224,15 @@ impl DomainName {
     }
 }
 
+impl KubernetesVersion {
+    /// Gives the number of the minor.
+    #[must_use]
+    pub fn minor(&self) -> u32 {
+        let minor = self.0.split_once('.').and_then(|(_, minor)| number(minor));
+        minor.unwrap_or_default()
+    }
+}
+
 impl Default for KubernetesVersion {
     fn default() -> Self {
         Self("1.35".into())

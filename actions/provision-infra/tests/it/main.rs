@@ -8,7 +8,9 @@
 )]
 
 mod bootstrap;
+mod checks;
 mod config;
+mod doctor;
 mod drift;
 mod faults;
 mod guard;

@@ -361,7 +361,7 @@ fn a_bucket_with_backups_in_it_must_be_named_and_stays() {
     let applied = step(environment.folder.path(), "apply").input("stacks", "stacks");
     let bucket = output(&applied.run(), &data, "WalBucketName");
     let object = format!("/{bucket}/base/1");
-    let put = send("PUT", "s3", &object, "application/octet-stream", "a backup");
+    let put = object_request("PUT", &object, "a backup");
     assert!(put.starts_with("HTTP/1.1 200"), "{put}");
 
     let refused = environment.destroy();
@@ -373,7 +373,7 @@ fn a_bucket_with_backups_in_it_must_be_named_and_stays() {
     let gone = environment.destroy_naming(&all.map(String::as_str));
     assert_eq!(gone.code, 0, "{}", gone.log);
     assert_eq!(status(&data), None);
-    let kept = send("GET", "s3", &object, "application/octet-stream", "");
+    let kept = object_request("GET", &object, "");
     assert!(kept.ends_with("a backup"), "{kept}");
 }
 
@@ -413,4 +413,11 @@ fn a_volume_that_a_machine_has_is_waited_for_and_named() {
     let gone = environment.destroy();
     assert_eq!(gone.code, 0, "{}", gone.log);
     assert!(environment.made.remaining().is_empty());
+}
+
+/// Puts an object into a bucket, or reads it; gives the whole answer.
+fn object_request(method: &str, object: &str, body: &str) -> String {
+    let start = format!("{method} {object}");
+    let headers = [("Content-Type", "application/octet-stream")];
+    send(("test", "eu-west-1"), "s3", &start, &headers, body)
 }

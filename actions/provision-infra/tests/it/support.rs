@@ -164,18 +164,34 @@ pub(crate) fn call(service: &str, body: &str) -> String {
 
 /// Posts a document to a service; gives the whole answer.
 pub(crate) fn request(service: &str, path: &str, kind: &str, body: &str) -> String {
-    send("POST", service, path, kind, body)
+    send(
+        ("test", "eu-west-1"),
+        service,
+        &format!("POST {path}"),
+        &[("Content-Type", kind)],
+        body,
+    )
 }
 
-/// Sends a document to a service; gives the whole answer.
-pub(crate) fn send(method: &str, service: &str, path: &str, kind: &str, body: &str) -> String {
+/// Sends a request with a key to a service of a region; gives the whole answer.
+pub(crate) fn send(
+    (key, region): (&str, &str),
+    service: &str,
+    start: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> String {
     let endpoint = endpoint();
+    let headers = headers
+        .iter()
+        .map(|(name, value)| format!("{name}: {value}\r\n"));
     let request = format!(
-        "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\
-         Authorization: AWS4-HMAC-SHA256 Credential=test/20260101/eu-west-1/{service}/\
+        "{start} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\
+         Authorization: AWS4-HMAC-SHA256 Credential={key}/20260101/{region}/{service}/\
          aws4_request, SignedHeaders=host, Signature=0\r\n\
-         Content-Type: {kind}\r\nContent-Length: {}\r\n\r\n{body}",
+         {}Content-Length: {}\r\n\r\n{body}",
         address(&endpoint),
+        headers.collect::<String>(),
         body.len()
     );
     let mut connection = TcpStream::connect(address(&endpoint)).unwrap();
