@@ -43,6 +43,7 @@ use crate::apply::{Review, Work};
 use crate::cloudformation::CloudFormation;
 use crate::config::{ConfigError, Edge, Target};
 use crate::doctor::Patient;
+use crate::eks::Eks;
 use crate::error::InfraError;
 use crate::inputs::{Inputs, Mode, Scope};
 use crate::layers::Layer;
@@ -53,6 +54,7 @@ use crate::observe::{Ledger, Observed, observe};
 use crate::plan::Doomed;
 use crate::reviewed::{Approval, Demand};
 use crate::stack::{Condition, Stack, Values};
+use crate::upgrade::Upgrade;
 use crate::watch::Deadline;
 
 /// What the runner and the marketplace show.
@@ -284,8 +286,9 @@ impl<'a> Run<'a> {
     }
 
     async fn plan(&self) -> Result<Report, Failed> {
+        let (stacks, upgrade, layers) = self.ordered().await?;
         let mut ledger = Ledger::default();
-        let planned = self.observe(&mut ledger).await;
+        let planned = self.observe(&layers, &mut ledger).await;
         let discarded = ledger.discard(&self.cloudformation).await;
         let Seen {
             observations, plan, ..
@@ -300,8 +303,13 @@ impl<'a> Run<'a> {
         } else {
             Outcome::Planned
         };
-        let stacks = self.stacks().await?;
-        let report = render::report(outcome, &plan, &stacks).line(plan.to_text());
+        let mut report = render::report(outcome, &plan, &stacks).line(plan.to_text());
+        if let Some(upgrade) = upgrade {
+            report = report
+                .field("upgrade", &upgrade)
+                .markdown(format!("\n{upgrade}\n"))
+                .line(upgrade.to_string());
+        }
         let mut report = if plan.is_empty() {
             report
         } else {
@@ -323,11 +331,10 @@ impl<'a> Run<'a> {
         (self.inputs.scope == Scope::Bootstrap).then_some("scope bootstrap")
     }
 
-    async fn observe(&self, ledger: &mut Ledger) -> Result<Seen, InfraError> {
+    async fn observe(&self, layers: &[Layer], ledger: &mut Ledger) -> Result<Seen, InfraError> {
         let Work { settings, tags, .. } = self.work();
         let dropped = destroy::dropped(&self.cloudformation, &self.dropped).await?;
-        let observations =
-            observe(&self.cloudformation, &self.layers, &settings, &tags, ledger).await?;
+        let observations = observe(&self.cloudformation, layers, &settings, &tags, ledger).await?;
         let (name, now) = (self.target.name(), render::now());
         Ok(Seen {
             plan: plan::plan(&name, &dropped, &observations, &tags, &now),
@@ -391,12 +398,16 @@ impl<'a> Run<'a> {
         review: &Review,
         ledger: &mut Ledger,
     ) -> Result<(::plan::Plan, Option<Approval>, Vec<Stack>), InfraError> {
+        let (_, upgrade, layers) = self.ordered().await?;
         let Seen {
             dropped,
             observations,
             plan,
-        } = self.observe(ledger).await?;
+        } = self.observe(&layers, ledger).await?;
         self.show(&plan);
+        if let Some(upgrade) = upgrade {
+            tracing::info!("{upgrade}");
+        }
         review.check(&plan)?;
         let targets = plan::protected(&plan.changes, &self.inputs.allow_replace);
         if !targets.is_empty() {
@@ -511,6 +522,25 @@ impl<'a> Run<'a> {
             return Err(Failed::from(InfraError::Drifted { name, count }).with(report));
         }
         Ok(report.line(text))
+    }
+
+    /// Gives the stacks that live, the step to another Kubernetes minor if there is one to be made,
+    /// and the layers in the order of the changes.
+    async fn ordered(&self) -> Result<(Vec<Stack>, Option<Upgrade>, Vec<Layer>), InfraError> {
+        let stacks = self.stacks().await?;
+        let upgrade = self.upgrade(&stacks).await?;
+        let layers = upgrade::order(&self.layers, &stacks);
+        Ok((stacks, upgrade, layers))
+    }
+
+    /// Gives the step to the declared Kubernetes minor, when the environment's cluster has another.
+    async fn upgrade(&self, stacks: &[Stack]) -> Result<Option<Upgrade>, InfraError> {
+        let Some(cluster) = render::cluster(stacks) else {
+            return Ok(None);
+        };
+        let minor = &self.target.settings.kubernetes_version;
+        let gone = || Ok(manifests::gone(&self.manifests()?, minor));
+        upgrade::check(&Eks::new(&self.session.config), cluster, minor, gone).await
     }
 
     fn manifests(&self) -> Result<Vec<Manifest>, InfraError> {

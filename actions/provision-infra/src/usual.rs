@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use plan::{Operation, Plan};
+use plan::{Change, Operation, Plan};
 
 /// Minutes, as people see them for each type; all others are there within one.
 const MINUTES: [(&str, u64); 7] = [
@@ -14,6 +14,9 @@ const MINUTES: [(&str, u64); 7] = [
     ("AWS::ElasticLoadBalancingV2::LoadBalancer", 3),
     ("AWS::CertificateManager::Certificate", 3),
 ];
+
+/// In how many parts the nodes of a group are replaced: the template has a third of them go at once.
+const BATCHES: u64 = 3;
 
 /// Gives the minutes that a resource of a type usually takes, when it is more than a moment.
 #[must_use]
@@ -30,11 +33,11 @@ pub fn minutes_of(plan: &Plan) -> u64 {
     let mut stacks: BTreeMap<&str, u64> = BTreeMap::new();
     for change in &plan.changes {
         let one = minutes(&change.kind).unwrap_or(1);
-        // The new one is made before the old one goes.
-        let times = if change.operation == Operation::Replace {
-            2
-        } else {
-            1
+        let times = match change.operation {
+            // The new one is made before the old one goes.
+            Operation::Replace => 2,
+            Operation::Update if replaces_nodes(change) => BATCHES,
+            _ => 1,
         };
         let slowest = stacks.entry(&change.part).or_default();
         *slowest = (one * times).max(*slowest);
@@ -42,9 +45,15 @@ pub fn minutes_of(plan: &Plan) -> u64 {
     stacks.into_values().sum()
 }
 
+/// Says whether nodes go and others come, a part of them at a time.
+fn replaces_nodes(change: &Change) -> bool {
+    let says = |property: &str| change.reason.contains(property);
+    change.kind == "AWS::EKS::Nodegroup" && (says("Version") || says("LaunchTemplate"))
+}
+
 #[cfg(test)]
 mod tests {
-    use plan::{Change, Digest};
+    use plan::Digest;
 
     use super::*;
 
@@ -65,5 +74,15 @@ mod tests {
             change(Operation::Replace, "AWS::EKS::Nodegroup", "nodes"),
         ];
         assert_eq!(minutes_of(&plan(changes)), 2 + 10 + 8);
+    }
+
+    #[test]
+    fn nodes_of_another_version_come_a_third_at_a_time() {
+        let change = |reason: &str| {
+            let change = Change::new(Operation::Update, "AWS::EKS::Nodegroup", "Nodes");
+            plan(vec![change.part("nodes").reason(reason)])
+        };
+        assert_eq!(minutes_of(&change("Version: 1.34 → 1.35")), 3 * 4);
+        assert_eq!(minutes_of(&change("ScalingConfig")), 4);
     }
 }

@@ -25,3 +25,4 @@ mod plans;
 mod refusals;
 mod reviewed;
 mod support;
+mod upgrade;
