@@ -4,12 +4,51 @@ use std::io::Write;
 use std::path::Path;
 use std::time::SystemTime;
 
-use action_kit::{Context, Failed};
-use aws_account::{Login, Session, Token, describe_cluster, kubeconfig, token};
+use action_kit::{Context, Failed, Outcome, Report};
+use aws_account::{Login, Session, Token, describe_cluster, exec_credential, kubeconfig, token};
 use fs_err::os::unix::fs::OpenOptionsExt;
 
 use crate::error::InfraError;
-use crate::inputs;
+use crate::inputs::{self, Inputs, Mode};
+
+/// Where `kubeconfig` writes to by default.
+const KUBECONFIG: &str = ".fastapi-eks-actions/kubeconfig";
+
+/// Gives access to a cluster that the inputs name; the configuration is not needed.
+pub(crate) async fn to_given_cluster(inputs: &Inputs, context: &Context) -> Result<Report, Failed> {
+    let session = Session::open(
+        inputs.region.as_deref(),
+        inputs.account.as_ref(),
+        &context.environment,
+    )
+    .await?;
+    let cluster = inputs.cluster.as_deref().unwrap_or_default();
+    to_cluster(inputs, context, &session, cluster).await
+}
+
+/// Gives access to a cluster, in the way that the inputs ask for.
+pub(crate) async fn to_cluster(
+    inputs: &Inputs,
+    context: &Context,
+    session: &Session,
+    cluster: &str,
+) -> Result<Report, Failed> {
+    let report = Report::new(Outcome::Done).output("cluster", cluster);
+    if inputs.mode == Mode::Token {
+        let token = make_token(session, cluster).await?;
+        // Asked for by `kubectl`, which reads it from here; a workflow's log must not show it.
+        if context.environment.in_actions() {
+            context.console.hide(&token.secret);
+        }
+        return Ok(report.line(exec_credential(&token)));
+    }
+    let file = inputs
+        .kubeconfig
+        .clone()
+        .unwrap_or_else(|| KUBECONFIG.into());
+    write(session, cluster, inputs.kubeconfig_login, &file, context).await?;
+    Ok(report.output("kubeconfig", file.display().to_string()))
+}
 
 /// Writes a kubeconfig that only this user can read.
 pub async fn write(

@@ -36,7 +36,7 @@ pub mod usual;
 pub mod watch;
 
 use action_kit::{Context, Failed, Metadata, Outcome, Report};
-use aws_account::{Session, exec_credential};
+use aws_account::Session;
 use github::{Header, Reviews};
 
 use crate::apply::{Review, Work};
@@ -89,13 +89,10 @@ pub const METADATA: Metadata = Metadata {
     color: "blue",
 };
 
-/// Where `kubeconfig` writes to by default.
-const KUBECONFIG: &str = ".fastapi-eks-actions/kubeconfig";
-
 /// Runs the action.
 pub async fn run(inputs: Inputs, context: Context) -> Result<Report, Failed> {
     if matches!(inputs.mode, Mode::Kubeconfig | Mode::Token) && inputs.cluster.is_some() {
-        return given_cluster(&inputs, &context).await;
+        return access::to_given_cluster(&inputs, &context).await;
     }
     let run = Run::open(&inputs, &context).await?;
     match inputs.mode {
@@ -107,44 +104,9 @@ pub async fn run(inputs: Inputs, context: Context) -> Result<Report, Failed> {
         Mode::Outputs => run.outputs().await,
         Mode::Kubeconfig | Mode::Token => {
             let cluster = run.cluster(&run.stacks().await?)?;
-            cluster_access(&inputs, &context, &run.session, &cluster).await
+            access::to_cluster(&inputs, &context, &run.session, &cluster).await
         }
     }
-}
-
-/// Gives access to a cluster that the inputs name; the configuration is not needed.
-async fn given_cluster(inputs: &Inputs, context: &Context) -> Result<Report, Failed> {
-    let session = Session::open(
-        inputs.region.as_deref(),
-        inputs.account.as_ref(),
-        &context.environment,
-    )
-    .await?;
-    let cluster = inputs.cluster.as_deref().unwrap_or_default();
-    cluster_access(inputs, context, &session, cluster).await
-}
-
-async fn cluster_access(
-    inputs: &Inputs,
-    context: &Context,
-    session: &Session,
-    cluster: &str,
-) -> Result<Report, Failed> {
-    let report = Report::new(Outcome::Done).output("cluster", cluster);
-    if inputs.mode == Mode::Token {
-        let token = access::make_token(session, cluster).await?;
-        // Asked for by `kubectl`, which reads it from here; a workflow's log must not show it.
-        if context.environment.in_actions() {
-            context.console.hide(&token.secret);
-        }
-        return Ok(report.line(exec_credential(&token)));
-    }
-    let file = inputs
-        .kubeconfig
-        .clone()
-        .unwrap_or_else(|| KUBECONFIG.into());
-    access::write(session, cluster, inputs.kubeconfig_login, &file, context).await?;
-    Ok(report.output("kubeconfig", file.display().to_string()))
 }
 
 /// Gives the outputs of the bootstrap layer of an environment, as far as it has one.
