@@ -128,8 +128,8 @@ pub const PLATFORM_TOOLS: [GoTool; 4] = [
     ),
 ];
 
-/// The programs that benchmarks compare the actions with, beside what runs containers for them.
-pub const BENCH_TOOLS: [GoTool; 4] = [
+/// The programs that build-fastapi-image is compared with, beside what runs containers for them.
+pub const IMAGE_BENCH_TOOLS: [GoTool; 4] = [
     tool("runcwrap", "."),
     tool("buildkitd", "github.com/moby/buildkit/cmd/buildkitd"),
     tool("buildctl", "github.com/moby/buildkit/cmd/buildctl"),
@@ -141,11 +141,21 @@ pub const BENCH_TOOLS: [GoTool; 4] = [
     },
 ];
 
+/// The programs that provision-infra is compared with.
+pub const INFRA_BENCH_TOOLS: [GoTool; 2] = [
+    tool("terraform", "github.com/hashicorp/terraform"),
+    tool(
+        "terraform-provider-aws",
+        "github.com/hashicorp/terraform-provider-aws",
+    ),
+];
+
 fn all() -> impl Iterator<Item = &'static GoTool> {
     CLUSTER_TOOLS
         .iter()
         .chain(&PLATFORM_TOOLS)
-        .chain(&BENCH_TOOLS)
+        .chain(&IMAGE_BENCH_TOOLS)
+        .chain(&INFRA_BENCH_TOOLS)
 }
 
 /// Gives the path of a built program, or of one of its other names.

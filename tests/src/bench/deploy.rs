@@ -86,8 +86,7 @@ struct Sample {
 }
 
 /// Runs the benchmark.
-pub fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let cx = Context::open(None)?;
+pub fn run(cx: &Context, arguments: &Arguments) -> Result<ExitCode> {
     let Some(_lock) = state::lock(&cx.folder)? else {
         bail!("a run of this checkout is under way\nhint: wait for it, or end it");
     };
@@ -96,7 +95,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     }
     cx.enter("bench");
     let _ = fs_err::remove_file(cx.log_file());
-    packaging::compile(&cx, &[ACTION.to_owned()])?;
+    packaging::compile(cx, &[ACTION.to_owned()])?;
     let group = Group::create()?;
     let mut samples = Vec::new();
     for round in 0..arguments.rounds {
@@ -105,10 +104,10 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             order.reverse();
         }
         for contender in order {
-            deploy_all(&cx, &group, contender, &mut samples)?;
+            deploy_all(cx, &group, contender, &mut samples)?;
         }
     }
-    let failures = gallery::beside_helm(&cx, &FAILURES.map(String::from))?;
+    let failures = gallery::beside_helm(cx, &FAILURES.map(String::from))?;
     let text = format!(
         "# Deploying a chart\n\nThe action's values divided by those of `helm upgrade --install --wait`; medians of {} rounds, in seconds.\n\n{}\n## When it fails\n\n{}",
         arguments.rounds,

@@ -2,87 +2,84 @@
 
 use std::collections::BTreeMap;
 
+use anyhow::Result;
 use serde::Serialize;
 
-use super::contender::ACTION;
-use super::project::Change;
+use super::ACTION;
 
-/// Where a build runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Place {
-    /// Nothing is kept, and the registry holds nothing but the base image.
-    New,
-    /// A runner that keeps nothing; the registry holds the image of the build before.
-    Runner,
-    /// A laptop that keeps what the tool keeps.
-    Laptop,
-}
+/// What is compared where, and by which measures.
+pub trait Benchmark: Sized {
+    /// Where, and after what.
+    type Situation: Copy + Ord + Serialize;
+    /// What is compared of a run; less is better.
+    type Measures: Serialize + 'static;
 
-impl Place {
-    /// Says it for people.
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::New => "new project",
-            Self::Runner => "fresh runner",
-            Self::Laptop => "warm laptop",
-        }
+    /// The name: of the command, and of the report.
+    const NAME: &'static str;
+    /// The report's title.
+    const TITLE: &'static str;
+    /// What the tables mean.
+    const ABOUT: &'static str;
+    /// Who is compared, the action first.
+    const CONTENDERS: &'static [&'static str];
+    /// What a situation says, as the heads of its columns.
+    const COLUMNS: &'static [&'static str];
+    /// All measures, in the order of the tables.
+    const METRICS: &'static [Metric<Self::Measures>];
+
+    /// Says a situation for people, column by column.
+    fn words(situation: Self::Situation) -> Vec<&'static str>;
+
+    /// Takes a contender through all situations; each is told when it was measured.
+    fn measure(
+        &self,
+        contender: &'static str,
+        tell: &mut dyn FnMut(Self::Situation, Self::Measures),
+    ) -> Result<()>;
+
+    /// Says what a run was made with, name and value.
+    fn facts(&self) -> Result<Vec<(&'static str, String)>>;
+
+    /// Writes what the report says beside its tables.
+    fn remarks(_samples: &[Sample<Self>]) -> String {
+        String::new()
     }
 }
 
-/// What is compared of a build; less is better.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Measures {
-    /// From the start of the build to the end of the push.
-    pub wall_seconds: f64,
-    /// Of all processes, daemons and containers.
-    pub cpu_seconds: f64,
-    /// The most that all processes held at one time.
-    pub memory_bytes: f64,
-    /// To the registry.
-    pub sent_bytes: f64,
-    /// From the registry.
-    pub received_bytes: f64,
-    /// From the package index; nothing where it was not counted.
-    pub index_bytes: Option<f64>,
-    /// What a first pull of the image takes.
-    pub image_bytes: f64,
-}
-
-/// One build.
-#[derive(Clone, Debug, Serialize)]
-pub struct Sample {
-    /// Who built.
+/// One run.
+#[derive(Serialize)]
+#[serde(bound = "")]
+pub struct Sample<B: Benchmark> {
+    /// Who ran.
     pub contender: &'static str,
-    /// Where.
-    pub place: Place,
-    /// What had changed.
-    pub change: Change,
+    /// Where, and after what.
+    pub situation: B::Situation,
     /// In which round, from 1.
     pub round: u32,
     /// What was measured.
     #[serde(flatten)]
-    pub measures: Measures,
+    pub measures: B::Measures,
 }
 
 /// One of the measures.
-pub struct Metric {
+pub struct Metric<M> {
     /// Its name.
     pub name: &'static str,
     /// Divides a value for people.
     pub unit: f64,
     /// What is less than this is as good as nothing: two that stay below are even.
     pub floor: f64,
-    /// Takes it from a build.
-    pub value: fn(&Measures) -> Option<f64>,
+    /// Takes it from what was measured.
+    pub value: fn(&M) -> Option<f64>,
 }
 
-const fn metric(
+/// Describes a measure.
+pub const fn metric<M>(
     name: &'static str,
     unit: f64,
     floor: f64,
-    value: fn(&Measures) -> Option<f64>,
-) -> Metric {
+    value: fn(&M) -> Option<f64>,
+) -> Metric<M> {
     Metric {
         name,
         unit,
@@ -91,35 +88,22 @@ const fn metric(
     }
 }
 
-/// All measures, in the order of the tables.
-pub const METRICS: [Metric; 7] = [
-    metric("wall s", 1.0, 0.0, |all| Some(all.wall_seconds)),
-    metric("CPU s", 1.0, 0.0, |all| Some(all.cpu_seconds)),
-    metric("memory MB", 1e6, 0.0, |all| Some(all.memory_bytes)),
-    metric("sent MB", 1e6, 1e5, |all| Some(all.sent_bytes)),
-    metric("received MB", 1e6, 1e5, |all| Some(all.received_bytes)),
-    metric("index MB", 1e6, 1e5, |all| all.index_bytes),
-    metric("image MB", 1e6, 0.0, |all| Some(all.image_bytes)),
-];
-
-/// A situation: where, and after what.
-pub type Situation = (Place, Change);
-
-/// The builds of each situation, by who built.
-pub type Grid<'a> = BTreeMap<Situation, BTreeMap<&'static str, Vec<&'a Sample>>>;
+/// The runs of each situation, by who ran.
+pub type Grid<'a, B> =
+    BTreeMap<<B as Benchmark>::Situation, BTreeMap<&'static str, Vec<&'a Sample<B>>>>;
 
 /// Sorts samples by situation and contender.
-pub fn grid(samples: &[Sample]) -> Grid<'_> {
-    let mut grid = Grid::new();
+pub fn grid<B: Benchmark>(samples: &[Sample<B>]) -> Grid<'_, B> {
+    let mut grid = Grid::<B>::new();
     for sample in samples {
-        let situation = grid.entry((sample.place, sample.change)).or_default();
+        let situation = grid.entry(sample.situation).or_default();
         situation.entry(sample.contender).or_default().push(sample);
     }
     grid
 }
 
-/// Gives the median of a measure over some builds.
-pub fn median(samples: &[&Sample], metric: &Metric) -> Option<f64> {
+/// Gives the median of a measure over some runs.
+pub fn median<B: Benchmark>(samples: &[&Sample<B>], metric: &Metric<B::Measures>) -> Option<f64> {
     let mut values: Vec<f64> = samples
         .iter()
         .filter_map(|sample| (metric.value)(&sample.measures))
@@ -130,12 +114,10 @@ pub fn median(samples: &[&Sample], metric: &Metric) -> Option<f64> {
 }
 
 /// How the action compares with the best of its peers.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Ratio {
-    /// Where.
-    pub place: Place,
-    /// After what.
-    pub change: Change,
+#[derive(Debug, PartialEq, Serialize)]
+pub struct Ratio<S> {
+    /// Where, and after what.
+    pub situation: S,
     /// By which measure.
     pub metric: &'static str,
     /// The action's value divided by the peer's.
@@ -145,12 +127,12 @@ pub struct Ratio {
 }
 
 /// Compares the action with the best peer of each situation, by each measure.
-pub fn ratios(samples: &[Sample]) -> Vec<Ratio> {
+pub fn ratios<B: Benchmark>(samples: &[Sample<B>]) -> Vec<Ratio<B::Situation>> {
     let mut ratios = Vec::new();
-    for ((place, change), builds) in grid(samples) {
-        for metric in &METRICS {
-            let value = |name: &str| median(builds.get(name)?, metric);
-            let best = builds
+    for (situation, runs) in grid(samples) {
+        for metric in B::METRICS {
+            let value = |name: &str| median(runs.get(name)?, metric);
+            let best = runs
                 .keys()
                 .filter(|name| **name != ACTION)
                 .filter_map(|name| Some((*name, value(name)?)))
@@ -159,8 +141,7 @@ pub fn ratios(samples: &[Sample]) -> Vec<Ratio> {
                 continue;
             };
             ratios.push(Ratio {
-                place,
-                change,
+                situation,
                 metric: metric.name,
                 times: own.max(metric.floor) / best.max(metric.floor),
                 peer,
@@ -171,36 +152,19 @@ pub fn ratios(samples: &[Sample]) -> Vec<Ratio> {
 }
 
 #[cfg(test)]
-pub mod tests {
+mod tests {
+    use super::super::image::Image;
+    use super::super::image::tests::sample;
     use super::*;
-
-    /// A build of which only time and what was sent matter.
-    pub fn sample(contender: &'static str, wall: f64, sent: f64) -> Sample {
-        Sample {
-            contender,
-            place: Place::Runner,
-            change: Change::Line,
-            round: 1,
-            measures: Measures {
-                wall_seconds: wall,
-                cpu_seconds: 1.0,
-                memory_bytes: 1.0,
-                sent_bytes: sent,
-                received_bytes: 0.0,
-                index_bytes: None,
-                image_bytes: 1.0,
-            },
-        }
-    }
 
     #[test]
     fn the_median_is_the_middle_or_between_the_two() {
         let samples = [3.0, 1.0, 9.0, 2.0].map(|wall| sample(ACTION, wall, 0.0));
-        let all: Vec<&Sample> = samples.iter().collect();
-        assert_eq!(median(&all[..3], &METRICS[0]), Some(3.0));
-        assert_eq!(median(&all, &METRICS[0]), Some(2.5));
-        assert_eq!(median(&[], &METRICS[0]), None);
-        assert_eq!(median(&all, &METRICS[5]), None);
+        let all: Vec<&Sample<Image<'_>>> = samples.iter().collect();
+        assert_eq!(median(&all[..3], &Image::METRICS[0]), Some(3.0));
+        assert_eq!(median(&all, &Image::METRICS[0]), Some(2.5));
+        assert_eq!(median::<Image<'_>>(&[], &Image::METRICS[0]), None);
+        assert_eq!(median(&all, &Image::METRICS[5]), None);
     }
 
     #[test]

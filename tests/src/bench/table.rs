@@ -4,39 +4,24 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::contender::CONTENDERS;
-use super::sample::{METRICS, Metric, Ratio, Sample, grid, median, ratios};
+use super::sample::{Benchmark, Metric, Ratio, Sample, grid, median, ratios};
 
 /// From this ratio on a peer has won; what is less is within what two runs differ by.
 const WON: f64 = 1.05;
-/// What the tables mean.
-const ABOUT: &str = "\
-`action` is build-fastapi-image. `guide` is the Dockerfile of uv's guide, `layers` one that copies the \
-environment and the source apart, `cache` keeps intermediate layers in the registry as well. A *new project* \
-has empty caches and an empty registry; a *fresh runner* has empty caches and the image of the build before \
-in the registry; a *warm laptop* has what the tool keeps.
-
-CPU and memory are those of all processes: daemon, containers and client. Memory is what processes hold, \
-without the kernel's copies of files. *sent* and *received* are the registry's traffic, *index* is what \
-came from the package index. Everybody has a new disk (ext4), but for the laptop. Nobody fetches `uv` or itself, \
-and BuildKit's daemon is up before the clock starts. The action does more than its peers: a bill of materials, \
-provenance and, when all layers are made, the OpenAPI document.
-";
-
-/// What a run was.
-pub struct Run<'a> {
-    /// What it was made with, name and version.
+/// What was found out.
+pub struct Report<'a, B: Benchmark> {
+    /// What it was made with, name and value.
     pub facts: Vec<(&'static str, String)>,
     /// What was measured.
-    pub samples: &'a [Sample],
+    pub samples: &'a [Sample<B>],
     /// Who did not get through, and why.
     pub failures: &'a [(&'static str, String)],
 }
 
-impl Run<'_> {
+impl<B: Benchmark> Report<'_, B> {
     /// Writes the report for people.
     pub fn markdown(&self) -> String {
-        let mut text = format!("# Building an image of a FastAPI application\n\n{ABOUT}\n");
+        let mut text = format!("# {}\n\n{}\n", B::TITLE, B::ABOUT);
         for (name, value) in &self.facts {
             let _ = writeln!(text, "- {name}: {value}");
         }
@@ -46,9 +31,10 @@ impl Run<'_> {
         }
         let ratios = ratios(self.samples);
         if !ratios.is_empty() {
-            text += &compared(&ratios);
-            text += &won(&ratios);
+            text += &compared::<B>(&ratios);
+            text += &won::<B>(&ratios);
         }
+        text += &B::remarks(self.samples);
         text + &values(self.samples)
     }
 
@@ -69,40 +55,34 @@ impl Run<'_> {
 }
 
 /// Writes the table of ratios.
-fn compared(ratios: &[Ratio]) -> String {
+fn compared<B: Benchmark>(ratios: &[Ratio<B::Situation>]) -> String {
     let mut text = String::from(
-        "\n## The action's value divided by the best peer's\n\nBelow 1 the action is better; **bold** is where a peer is.\n\n| where | what changed |",
+        "\n## The action's value divided by the best peer's\n\nBelow 1 the action is better; **bold** is where a peer is.\n\n",
     );
-    let names = METRICS.iter().map(|metric| metric_word(metric.name));
-    let _ = writeln!(text, " {} |", names.collect::<Vec<_>>().join(" | "));
-    let _ = writeln!(text, "|---|---|{}", "---:|".repeat(METRICS.len()));
-    let mut rest = ratios;
-    while let Some(first) = rest.first() {
-        let count = rest
-            .iter()
-            .take_while(|ratio| (ratio.place, ratio.change) == (first.place, first.change))
-            .count();
-        let (row, below) = rest.split_at(count);
-        rest = below;
-        let _ = write!(
-            text,
-            "| {} | {} |",
-            first.place.words(),
-            first.change.words()
-        );
-        for metric in &METRICS {
-            let cell = row
-                .iter()
+    let names = B::METRICS.iter().map(|metric| metric_word(metric.name));
+    let heads: Vec<&str> = B::COLUMNS.iter().copied().chain(names).collect();
+    let _ = writeln!(text, "| {} |", heads.join(" | "));
+    let lines = [
+        "---|".repeat(B::COLUMNS.len()),
+        "---:|".repeat(B::METRICS.len()),
+    ];
+    let _ = writeln!(text, "|{}", lines.concat());
+    for row in ratios.chunk_by(|one, other| one.situation == other.situation) {
+        let mut cells: Vec<String> = B::words(row[0].situation)
+            .into_iter()
+            .map(ToOwned::to_owned)
+            .collect();
+        cells.extend(B::METRICS.iter().map(|metric| {
+            row.iter()
                 .find(|ratio| ratio.metric == metric.name)
-                .map_or_else(|| "–".to_owned(), cell);
-            let _ = write!(text, " {cell} |");
-        }
-        text.push('\n');
+                .map_or_else(|| "–".to_owned(), cell)
+        }));
+        let _ = writeln!(text, "| {} |", cells.join(" | "));
     }
     text
 }
 
-fn cell(ratio: &Ratio) -> String {
+fn cell<S>(ratio: &Ratio<S>) -> String {
     let value = format!("{:.2}", ratio.times);
     if ratio.times >= WON {
         format!("**{value}** {}", ratio.peer)
@@ -112,18 +92,17 @@ fn cell(ratio: &Ratio) -> String {
 }
 
 /// Writes where a peer is better.
-fn won(ratios: &[Ratio]) -> String {
+fn won<B: Benchmark>(ratios: &[Ratio<B::Situation>]) -> String {
     let mut text = String::from("\n## Where a peer wins\n\n");
-    let lost: Vec<&Ratio> = ratios.iter().filter(|ratio| ratio.times >= WON).collect();
-    if lost.is_empty() {
+    let mut lost = ratios.iter().filter(|ratio| ratio.times >= WON).peekable();
+    if lost.peek().is_none() {
         text += "Nowhere, by any of these measures.\n";
     }
     for ratio in lost {
         let _ = writeln!(
             text,
-            "- {}, {}: `{}` by {} (the action takes {:.2} times as much)",
-            ratio.place.words(),
-            ratio.change.words(),
+            "- {}: `{}` by {} (the action takes {:.2} times as much)",
+            B::words(ratio.situation).join(", "),
             ratio.peer,
             metric_word(ratio.metric),
             ratio.times
@@ -138,18 +117,18 @@ fn metric_word(name: &str) -> &str {
 }
 
 /// Writes the medians of everything.
-fn values(samples: &[Sample]) -> String {
+fn values<B: Benchmark>(samples: &[Sample<B>]) -> String {
     let mut text = String::from("\n## Medians\n");
-    for ((place, change), builds) in grid(samples) {
-        let _ = writeln!(text, "\n### {}, {}\n", place.words(), change.words());
-        let names = METRICS.iter().map(|metric| metric.name);
+    for (situation, runs) in grid(samples) {
+        let _ = writeln!(text, "\n### {}\n", B::words(situation).join(", "));
+        let names = B::METRICS.iter().map(|metric| metric.name);
         let _ = writeln!(text, "| | {} |", names.collect::<Vec<_>>().join(" | "));
-        let _ = writeln!(text, "|---|{}", "---:|".repeat(METRICS.len()));
-        for contender in CONTENDERS.iter().map(|contender| contender.name) {
-            let Some(builds) = builds.get(contender) else {
+        let _ = writeln!(text, "|---|{}", "---:|".repeat(B::METRICS.len()));
+        for contender in B::CONTENDERS {
+            let Some(runs) = runs.get(contender) else {
                 continue;
             };
-            let cells = METRICS.iter().map(|metric| number(builds, metric));
+            let cells = B::METRICS.iter().map(|metric| number(runs, metric));
             let _ = writeln!(
                 text,
                 "| {contender} | {} |",
@@ -160,33 +139,33 @@ fn values(samples: &[Sample]) -> String {
     text
 }
 
-fn number(builds: &[&Sample], metric: &Metric) -> String {
-    median(builds, metric).map_or_else(|| "–".into(), |value| format!("{:.2}", value / metric.unit))
+fn number<B: Benchmark>(runs: &[&Sample<B>], metric: &Metric<B::Measures>) -> String {
+    median(runs, metric).map_or_else(|| "–".into(), |value| format!("{:.2}", value / metric.unit))
 }
 
-/// Says one build in a line.
-pub fn line(sample: &Sample) -> String {
-    let measures = METRICS.iter().map(|metric| {
+/// Says one run in a line.
+pub fn line<B: Benchmark>(sample: &Sample<B>) -> String {
+    let measures = B::METRICS.iter().map(|metric| {
         let (word, value) = (metric.name, number(&[sample], metric));
         format!("{word} {value}")
     });
     format!(
-        "{}, {}, {}: {}",
+        "{}, {}: {}",
         sample.contender,
-        sample.place.words(),
-        sample.change.words(),
+        B::words(sample.situation).join(", "),
         measures.collect::<Vec<_>>().join(", ")
     )
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::contender::ACTION;
-    use super::super::sample::tests::sample;
+    use super::super::ACTION;
+    use super::super::image::Image;
+    use super::super::image::tests::sample;
     use super::*;
 
-    fn report(samples: &[Sample]) -> String {
-        let run = Run {
+    fn report(samples: &[Sample<Image<'_>>]) -> String {
+        let run = Report {
             facts: vec![("packages", "86".into())],
             samples,
             failures: &[("buildah-guide", "it ended with 1\nand more".into())],

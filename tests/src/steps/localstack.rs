@@ -58,7 +58,22 @@ pub fn python(cx: &Context) -> Result<PathBuf> {
 
 /// Says whether a LocalStack of this checkout runs.
 pub fn answers(cx: &Context) -> bool {
-    programs::runs(cx, NAME) && health().is_ok()
+    programs::runs(cx, NAME) && health(&endpoint()).is_ok()
+}
+
+/// Makes sure that LocalStack is installed; gives the Python that it runs in.
+pub fn install(cx: &Context) -> Result<PathBuf> {
+    Ok(install::ensure(cx)?.python)
+}
+
+/// Lets a Python become LocalStack, which is to answer at a port and to keep its files in a folder.
+pub fn command(python: Command, folder: &Path, port: u16) -> Command {
+    python
+        .args(["-m", "localstack_eks", "--port"])
+        .arg(port.to_string())
+        .arg("--folder")
+        .arg(folder)
+        .current_dir(folder)
 }
 
 /// Ends LocalStack, and with it everything that was made in it.
@@ -74,7 +89,7 @@ pub fn stop(cx: &Context) -> Result<()> {
 fn run(cx: &Context) -> Result<Outcome> {
     let installed = install::ensure(cx)?;
     let started = Instant::now();
-    let reused = is_ours(cx, &installed.key) && health().is_ok();
+    let reused = is_ours(cx, &installed.key) && health(&endpoint()).is_ok();
     if !reused {
         start(cx, &installed)?;
     }
@@ -82,7 +97,7 @@ fn run(cx: &Context) -> Result<Outcome> {
         if !programs::runs(cx, NAME) {
             bail!("it has ended: read {}", programs::log(cx, NAME).display());
         }
-        health()
+        health(&endpoint())
     })?;
     let version = health["version"].as_str().unwrap_or_default();
     let state = if reused { "already up" } else { "started" };
@@ -105,28 +120,23 @@ fn is_ours(cx: &Context, key: &str) -> bool {
 
 fn start(cx: &Context, installed: &install::Installed) -> Result<()> {
     stop(cx)?;
-    if health().is_ok() {
+    if health(&endpoint()).is_ok() {
         bail!("something else answers at {}: end it first", endpoint());
     }
     let folder = folder(cx);
     fs_err::create_dir_all(&folder)?;
-    let command = Command::new(&installed.python)
-        .args(["-m", "localstack_eks", "--port"])
-        .arg(PORT.to_string())
-        .arg("--folder")
-        .arg(&folder)
+    let command = command(Command::new(&installed.python), &folder, PORT)
         .arg("--kubeconfig")
-        .arg(cx.kubeconfig())
-        .current_dir(&folder);
+        .arg(cx.kubeconfig());
     programs::start(cx, NAME, &command)?;
     fs_err::write(note(&folder), &installed.key)?;
     Ok(())
 }
 
 /// Asks LocalStack how it is: it must be ours, with the services of the extension.
-fn health() -> Result<Value> {
+pub fn health(endpoint: &str) -> Result<Value> {
     let text = http::client(Duration::from_secs(5), true)
-        .get(format!("{}/_localstack/health", endpoint()))
+        .get(format!("{endpoint}/_localstack/health"))
         .call()
         .context("ask LocalStack how it is")?
         .body_mut()

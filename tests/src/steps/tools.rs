@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 
 use crate::cfn_guard;
 use crate::context::{Context, Source};
-use crate::github_schemas;
+use crate::python_packages::{self, GITHUB_SCHEMAS};
 use crate::state::sweep;
 use crate::step::{Outcome, Step};
 use crate::tools::{self, CLUSTER_TOOLS, GoTool, PLATFORM_TOOLS};
@@ -36,8 +36,10 @@ fn run(cx: &Context) -> Result<Outcome> {
     if uv::fetch(cx).context("fetch `uv`")? {
         built.push("uv");
     }
-    if github_schemas::fetch(cx).context("fetch the description of GitHub's API")? {
-        built.push("github-schemas");
+    if python_packages::fetch(cx, &GITHUB_SCHEMAS)
+        .context("fetch the description of GitHub's API")?
+    {
+        built.push(GITHUB_SCHEMAS.name);
     }
     if cfn_guard::build(cx).context("build `cfn-guard`")? {
         built.push(cfn_guard::NAME);

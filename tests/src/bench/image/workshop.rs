@@ -7,12 +7,12 @@ use action_kit::Command;
 use anyhow::{Context as _, Result};
 
 use super::contender::{Contender, Tool};
-use super::daemon::{Daemon, TIED};
 use super::disk::Disk;
-use super::group::Group;
 use super::index::Index;
 use super::project::Project;
 use super::registry::{self, Server};
+use crate::bench::daemon::{Daemon, TIED};
+use crate::bench::group::Group;
 use crate::context::Context;
 
 /// buildah has a fixed place for images and for what it knows of registries: for this call alone a

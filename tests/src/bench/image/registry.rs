@@ -11,8 +11,8 @@ use anyhow::{Context as _, Result};
 use oci_image::Platform;
 use oci_registry::{Access, reference};
 
-use super::daemon::{Daemon, TIED};
 use super::meter::{Meter, Target};
+use crate::bench::daemon::{Daemon, TIED};
 use crate::components;
 use crate::context::Context;
 

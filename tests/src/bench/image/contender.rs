@@ -1,6 +1,8 @@
 //! Who is compared: the action, and its peers with two Dockerfiles each.
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result};
+
+use crate::bench::ACTION;
 
 /// What builds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,8 +29,6 @@ pub struct Contender {
     pub cache: bool,
 }
 
-/// The name of the action's row.
-pub const ACTION: &str = "action";
 /// The Dockerfile in the shape of uv's guide.
 const GUIDE: &str = "guide.Dockerfile";
 /// The Dockerfile that keeps the environment and the source apart.
@@ -60,22 +60,23 @@ pub const CONTENDERS: [Contender; 8] = [
     contender("buildah-layers-cache", Tool::Buildah, LAYERS, true),
 ];
 
-/// Chooses contenders by what their names begin with; all when nothing is named.
-pub fn choose(only: &[String]) -> Result<Vec<&'static Contender>> {
-    let fits = |contender: &&Contender, word: &str| contender.name.starts_with(word);
-    for word in only {
-        if !CONTENDERS.iter().any(|contender| fits(&contender, word)) {
-            let names = CONTENDERS.map(|contender| contender.name);
-            bail!(
-                "nobody who is compared is called `{word}`\nhint: there are {}",
-                names.join(", ")
-            );
-        }
+/// The names of all of them.
+pub const NAMES: [&str; CONTENDERS.len()] = {
+    let mut names = [""; CONTENDERS.len()];
+    let mut index = 0;
+    while index < names.len() {
+        names[index] = CONTENDERS[index].name;
+        index += 1;
     }
-    let chosen = CONTENDERS
+    names
+};
+
+/// Gives the contender of a name.
+pub fn named(name: &str) -> Result<&'static Contender> {
+    CONTENDERS
         .iter()
-        .filter(|contender| only.is_empty() || only.iter().any(|word| fits(contender, word)));
-    Ok(chosen.collect())
+        .find(|contender| contender.name == name)
+        .with_context(|| format!("nobody who is compared is called `{name}`"))
 }
 
 #[cfg(test)]
@@ -83,26 +84,6 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-
-    fn names(only: &[&str]) -> Result<String> {
-        let only: Vec<String> = only.iter().map(ToString::to_string).collect();
-        let names: Vec<&str> = choose(&only)?.iter().map(|one| one.name).collect();
-        Ok(names.join(" "))
-    }
-
-    #[test]
-    fn contenders_are_chosen_by_the_start_of_their_names() {
-        assert_eq!(
-            names(&["buildah", "action"]).unwrap(),
-            "action buildah-guide buildah-layers buildah-layers-cache"
-        );
-        assert_eq!(choose(&[]).unwrap().len(), CONTENDERS.len());
-        let error = names(&["action", "docker"]).unwrap_err().to_string();
-        assert!(
-            error.contains("`docker`") && error.contains("buildah-guide"),
-            "{error}"
-        );
-    }
 
     #[test]
     fn every_dockerfile_is_there() {
