@@ -75,4 +75,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "warm":
         warm(Path(sys.argv[2]))
     else:
-        print(json.dumps(count()))
+        json.dump(count(), sys.stdout)

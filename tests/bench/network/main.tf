@@ -2,7 +2,8 @@
 
 terraform {
   required_providers {
-    aws = { source = "hashicorp/aws" }
+    # From a folder of the benchmark.
+    aws = { source = "provider.test/hashicorp/aws" }
   }
 }
 

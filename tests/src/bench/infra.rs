@@ -42,7 +42,7 @@ is counted, and must be the same.
 
 The report is target/bench/infra.md and infra.json: the action's values divided by the best
 peer's, where a peer wins, and the medians. Times depend on the machine and on what else it
-does, so they are not kept anywhere else. A round takes about three minutes.
+does, so they are not kept anywhere else. A round takes about two minutes.
 
   cargo xtask bench infra                          # all of it: three rounds
   cargo xtask bench infra --rounds 1               # a quicker look
@@ -187,7 +187,8 @@ made such a network before, so that nobody waits for what it loads. The *first a
 command; the *no-op plan* finds that nothing has changed; the *drift check* finds that nobody else has changed anything \
 (`mode: drift`, `terraform plan -refresh-only`, `detect-stack-drift` and what it found).
 
-CPU and memory are those of all processes, without LocalStack's. Memory is what processes hold, without the kernel's copies \
+CPU and memory are those of all processes, without LocalStack's: what CloudFormation does for provision-infra and the AWS \
+CLI is AWS's to do, Terraform does it itself. Memory is what processes hold, without the kernel's copies \
 of files. *install* is the program files that must be there; for the AWS CLI with the interpreter and its standard library. \
 Terraform's plugin is installed and `terraform init` has run before the clock starts; its state is a file beside it, which \
 takes up once, after the first apply and beside the clock, what AWS has added: a drift check would find it. \

@@ -8,8 +8,8 @@ use super::PROGRAM;
 use crate::context::Context;
 use crate::python_packages::{self, AWS_CLI};
 
-/// Where Terraform thinks that its provider comes from.
-pub const PROVIDER_SOURCE: &str = "registry.terraform.io/hashicorp/aws";
+/// Where Terraform thinks that its provider comes from, as `tests/bench/network/main.tf` says.
+pub const PROVIDER_SOURCE: &str = "provider.test/hashicorp/aws";
 /// Prints the interpreter, not a program that looks for it, and its standard library.
 const PYTHON: &str = "import sys, sysconfig; print(sys.executable, sysconfig.get_path('stdlib'))";
 /// Folders of Python's library that a program does without.
