@@ -14,16 +14,16 @@ use similar::TextDiff;
 
 use crate::{shell, workspace};
 
-/// Writes the schema of `infrastructure.yaml`, which only the action's tests know.
-const SCHEMA: [&str; 10] = [
+/// Writes the schema of `infrastructure.yaml`, which only the action's tests know. The whole
+/// workspace is named for its features: what was compiled before serves here.
+const SCHEMA: [&str; 9] = [
     "WRITE_GENERATED=1",
     "cargo",
     "test",
     "--quiet",
     "--release",
     "--locked",
-    "--package",
-    "provision-infra",
+    "--workspace",
     "--lib",
     "config::schema",
 ];
