@@ -70,10 +70,8 @@ pub enum GuardError {
 }
 
 fn listed(breaches: &[Breach]) -> String {
-    breaches
-        .iter()
-        .map(|breach| format!("\n  {breach}"))
-        .collect()
+    let lines = breaches.iter().map(|breach| format!("\n  {breach}"));
+    lines.collect::<Vec<_>>().concat()
 }
 
 impl Failure for GuardError {
