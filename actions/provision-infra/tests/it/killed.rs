@@ -110,9 +110,9 @@ fn killed_while_what_the_cluster_left_behind_is_removed() {
         for kill in [Kill::Before, Kill::After] {
             let made = &environment.made;
             let names = [&environment.name, &made.volume, &made.snapshot];
-            let named = names.map(|name| format!("--confirm-destroy={name}"));
+            let confirmed = names.map(|name| format!("--confirm-destroy={name}"));
             let mut arguments = vec!["--mode=destroy"];
-            arguments.extend(named.iter().map(String::as_str));
+            arguments.extend(confirmed.iter().map(String::as_str));
             run_until(environment.folder.path(), &arguments, action, kill);
             assert!(action == "DeleteVolume" || !made.remaining().is_empty());
             let finished = environment.destroy();
